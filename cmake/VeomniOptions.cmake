@@ -1,0 +1,27 @@
+# Compiler settings that every target of ours shares.
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  # GCC's precompiled headers need these two allowances; objects are shared between clones.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_DIR=${VEOMNI_DEPS}/ccache CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
+endif()
+
+add_library(veomni_options INTERFACE)
+target_include_directories(veomni_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(veomni_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -fpch-preprocess>)
+if(VEOMNI_WERROR)
+  target_compile_options(veomni_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(VEOMNI_SANITIZE)
+  target_compile_options(veomni_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${VEOMNI_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined>)
+  target_link_options(veomni_options INTERFACE -fsanitize=${VEOMNI_SANITIZE})
+endif()

@@ -1,0 +1,59 @@
+#pragma once
+// Checkpoints: a directory of safetensors shards and a manifest.json (design: section 11). No LibTorch: callers pass
+// ranges of memory. A directory with its final name is complete, always: it is written as `.step-00000100.partial`,
+// synced, and renamed last.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+
+namespace veomni {
+
+/// A contiguous range of a flattened tensor, in memory.
+struct TensorRange {
+  std::string name;            ///< parameter, or optimizer.exp_avg.<parameter>, or buffer.<name>
+  std::string dtype = "F32";   ///< as safetensors spells it: F32, F64, I64, I32, U8, BF16
+  std::vector<int64_t> shape;  ///< of the whole tensor
+  int64_t begin = 0, end = 0;  ///< elements
+  void* data = nullptr;        ///< of element `begin`
+};
+
+std::string checkpoint_name(int64_t step);  ///< step-00000100
+
+/// Step 1, every rank that owns something: writes and syncs `shard-RRRRR.safetensors`; the caller's barrier follows.
+void write_checkpoint_shard(const std::filesystem::path& checkpoints, int64_t step, int rank,
+                            const std::vector<TensorRange>& ranges);
+/// Step 2, rank 0 only: checks that the shards cover every tensor exactly, writes manifest.json (`state`: cursors,
+/// schedule, recipe, anything else; plus ranges and checksums), syncs and renames; then removes all but the newest `keep`.
+void finish_checkpoint(const std::filesystem::path& checkpoints, int64_t step, int ranks, const Json& state, int64_t keep);
+
+/// Steps of the complete checkpoints, ascending. Leftovers of killed runs are ignored (finish_checkpoint removes them).
+std::vector<int64_t> list_checkpoints(const std::filesystem::path& checkpoints);
+
+class Checkpoint {
+ public:
+  /// Opens and verifies the manifest and every shard's header and size. Throws ConfigError naming file and byte.
+  explicit Checkpoint(const std::filesystem::path& directory);
+  const Json& state() const;
+  const std::filesystem::path& directory() const;
+  bool has(const std::string& name) const;
+  std::vector<int64_t> shape(const std::string& name) const;
+  std::vector<std::string> names() const;
+  /// Fills range.data from whichever shards hold [begin, end). Throws ConfigError on absent names, other shape or dtype.
+  void read(const TensorRange& range) const;
+  /// Checks the checksums of all data (veomni inspect).
+  void verify() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// --resume auto|STEP|PATH → the directory; nothing when `auto` finds none. Throws ConfigError naming what exists.
+std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& run, const std::string& resume);
+
+}  // namespace veomni

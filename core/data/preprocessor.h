@@ -1,0 +1,50 @@
+#pragma once
+// How an encoder's input is prepared on the host, by worker threads; knows no LibTorch.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/data/record.h"
+#include "core/json.h"
+#include "core/recipe/recipe.h"
+
+namespace veomni {
+
+/// A dense host array, row-major; `shape[0]` is the dim along which a batch concatenates.
+struct HostArray {
+  std::vector<int64_t> shape;
+  std::variant<std::vector<float>, std::vector<int64_t>> data;
+};
+
+/// One segment's input for its encoder.
+struct PartInput {
+  int64_t token_count = 0;        ///< embeddings the encoder returns for it; boundary tokens not counted
+  std::vector<HostArray> arrays;  ///< in the part's own fixed order, the same number for every segment
+};
+
+/// Calls its argument with each training record once, in file order.
+using RecordStream = std::function<void(const std::function<void(const Record&)>&)>;
+
+class Preprocessor {
+ public:
+  virtual ~Preprocessor() = default;
+
+  /// Thread-safe. Throws ConfigError naming the field when the record cannot be used.
+  virtual PartInput prepare(const Record& record, const SegmentConfig& segment) const = 0;
+
+  /// An input of `token_count` 1 (or more) and weight nothing, for ranks that must run the part without data.
+  virtual PartInput dummy() const = 0;
+
+  /// True when `fit` has to see the training records (statistics, vocabularies) before the first `prepare`.
+  virtual bool needs_fit() const { return false; }
+  virtual void fit(const RecordStream&) {}
+
+  /// What `fit` learned; stored in checkpoints and restored instead of fitting again.
+  virtual Json state() const { return nullptr; }
+  virtual void restore(const Json&) {}
+};
+
+}  // namespace veomni

@@ -1,0 +1,39 @@
+#pragma once
+// One row, line, document or file as a source reads it, before any part looks at it.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace veomni {
+
+/// 8-bit pixels, row-major [height, width, channels]; channels 1 (grey) or 3 (RGB).
+struct Image {
+  int64_t height = 0, width = 0, channels = 0;
+  std::vector<uint8_t> pixels;
+};
+
+/// A field's value; monostate means missing (empty cell, JSON null, absent key).
+using Value = std::variant<std::monostate, int64_t, double, std::string, Image, std::vector<Image>,
+                           std::vector<int64_t>, std::vector<std::string>>;
+
+/// Field names are shared by all records of a source.
+struct Record {
+  std::shared_ptr<const std::vector<std::string>> names;
+  std::vector<Value> values;  ///< one per name
+  int64_t index = 0;          ///< position in the source, in file order
+
+  /// The value, or null when the source has no such field.
+  const Value* find(std::string_view name) const;
+};
+
+/// A number from an integer, a real or the text of a cell ("12", " 3.5 "); false when it is missing or not a number.
+bool to_number(const Value& value, double& number);
+
+/// The text a categorical column compares by: strings as they are (trimmed), numbers in shortest form. Missing: "".
+std::string to_category(const Value& value);
+
+}  // namespace veomni

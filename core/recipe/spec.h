@@ -1,0 +1,90 @@
+#pragma once
+// What the front must know of a part (an encoder, decoder, head or base family) without LibTorch: its keys, what it
+// costs, and how its input is prepared on the host.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+
+namespace veomni {
+
+class Preprocessor;  // core/data/preprocessor.h
+
+/// One key of a JSON object in a recipe. The same table drives the reader, its errors, defaults and the JSON Schema.
+struct Key {
+  enum class Type { boolean, integer, number, string, array, object, any };
+  std::string name;
+  Type type = Type::any;
+  std::string doc;                     ///< one sentence, with the unit
+  Json default_value = nullptr;        ///< null and not `required`: the key stays absent unless given
+  bool required = false;
+  std::optional<double> minimum = {};  ///< inclusive, numbers only
+  std::optional<double> maximum = {};  ///< inclusive, numbers only
+  std::vector<std::string> choices = {};  ///< strings only
+};
+using Keys = std::vector<Key>;
+
+/// Sizes of the base model that a part may need to describe itself.
+struct BaseSizes {
+  int64_t hidden_size = 0;
+  int64_t vocab_size = 0;
+};
+
+/// One parameter tensor as `describe` promises it; a test builds each part and compares.
+struct ParameterShape {
+  std::string name;  ///< full name, for example encoders.photo.blocks.0.attention.qkv.weight
+  std::vector<int64_t> shape;
+};
+
+/// One FSDP unit of a part and its cost per token that the part processes itself (forward only).
+struct UnitCost {
+  std::string name;
+  std::vector<ParameterShape> parameters;
+  double flops_per_token = 0;        ///< forward multiply-adds counted as two, without attention's scores
+  double saved_bytes_per_token = 0;  ///< fp32 activations kept for backward
+};
+
+/// A part of a recipe with every default filled in.
+struct PartConfig {
+  std::string name;  ///< its key under model.encoders, model.decoders or model.heads
+  std::string type;  ///< text, image, features, binary, …
+  Json keys;         ///< the object of the recipe, resolved
+};
+
+struct PartSpec {
+  std::string type;
+  std::string doc;  ///< one sentence for `veomni schema` and `veomni new`
+  Keys keys;        ///< besides "type"
+  /// Cross-checks beyond ranges; throws ConfigError with a message that starts with `where` (the dotted path).
+  std::function<void(const PartConfig&, const std::string& where)> check = {};
+  std::function<std::vector<UnitCost>(const PartConfig&, const BaseSizes&)> describe = {};
+  /// Encoders only: prepares one segment's input on the host (core/data/preprocessor.h).
+  std::function<std::unique_ptr<Preprocessor>(const PartConfig&, const Json& tables)> make_preprocessor = {};
+  /// Heads only: the least and greatest label allowed; classification: classes from its keys.
+  std::function<std::optional<std::string>(const PartConfig&, double label)> label_error = {};
+  Json metrics = Json::array();  ///< heads and decoders: names of the metrics reported in evaluation
+};
+
+/// The parts that exist, by kind. Filled once by register_specs() (modalities/all.h).
+class SpecRegistry {
+ public:
+  enum class Kind { encoder, decoder, head };
+  /// Throws Error when the type is there already.
+  void add(Kind kind, PartSpec spec);
+  /// Throws ConfigError: `unknown encoder 'vidoe'; known: image, features; did you mean 'video'?`
+  const PartSpec& get(Kind kind, const std::string& type) const;
+  const std::vector<PartSpec>& all(Kind kind) const;
+
+ private:
+  std::vector<PartSpec> specs_[3];
+};
+
+/// The process's registry of specs, living in libveomni_base.so so that front and engine share it.
+SpecRegistry& specs();
+
+}  // namespace veomni

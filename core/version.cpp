@@ -1,0 +1,7 @@
+#include "core/version.h"
+
+namespace veomni {
+
+const char* version() { return VEOMNI_VERSION; }
+
+}  // namespace veomni

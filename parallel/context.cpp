@@ -1,0 +1,1 @@
+// placeholder so that the engine has a source while the tree fills

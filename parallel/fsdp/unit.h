@@ -1,0 +1,79 @@
+#pragma once
+// One FSDP unit: parameters gathered before use and released after it (design: section 9; Zhao et al. 2023,
+// arXiv:2304.11277). Each rank of the shard group keeps 1/size of the flat f32 master parameters.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/communicator.h"
+#include "core/train/parameters.h"
+
+namespace veomni {
+
+/// Groups and settings that parts need to build themselves; owned by cmd, alive as long as the model.
+struct ParallelContext {
+  Communicator* world = nullptr;
+  Communicator* data = nullptr;       ///< replicate × shard: who shares the lanes
+  Communicator* shard = nullptr;      ///< parameters are split over it
+  Communicator* replicate = nullptr;  ///< gradients are also summed over it
+  int64_t seed = 1;
+  bool compute_bf16 = false;          ///< gathered parameters are bf16; masters and reductions stay f32
+  bool cuda = false;
+};
+
+class UnitUse;
+
+class Unit {
+ public:
+  /// `parameters` in declaration order; their values are drawn from a counter-based generator keyed by (seed, parameter
+  /// name, element), so that every layout starts from the same bits. Collective only in the sense that all ranks do it.
+  Unit(std::string name, std::vector<ParameterSpec> parameters, ParallelContext& context);
+  ~Unit();
+  Unit(const Unit&) = delete;
+  Unit& operator=(const Unit&) = delete;
+
+  const std::string& name() const;
+  const std::vector<ParameterSpec>& parameters() const;
+
+  /// Gathers the parameters for one micro-batch, differentiably. Prefetches the next unit (see chain).
+  UnitUse enter();
+
+  /// The parameters this rank keeps, their gradient, and how slices map to parameters.
+  Shard& shard();
+
+  /// Units in the order of forward; enter() of one starts the gather of the next, backward that of the previous one.
+  static void chain(const std::vector<Unit*>& units);
+
+  /// After the last backward of a step: finishes reductions, then sums over `replicate`. Collective.
+  void reduce_gradients();
+  /// Before a step: zero gradient.
+  void zero_gradient();
+
+  /// The whole parameter, f32, on every rank (tests, export). Collective over shard.
+  at::Tensor full_parameter(const std::string& name);
+  /// Likewise its gradient after reduce_gradients.
+  at::Tensor full_gradient(const std::string& name);
+
+ private:
+  friend class UnitUse;
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// A gathered unit in the forward of one micro-batch. Each enter() is followed by exactly one leave() with every tensor
+/// that carries gradient out of the unit; parameters must not be used after it, save by backward.
+class UnitUse {
+ public:
+  /// Parameter i, in declaration order.
+  const at::Tensor& operator[](size_t i) const { return tensors_[i]; }
+  std::vector<at::Tensor> leave(std::vector<at::Tensor> outputs);
+  at::Tensor leave(const at::Tensor& output) { return leave(std::vector<at::Tensor>{output})[0]; }
+
+ private:
+  friend class Unit;
+  std::vector<at::Tensor> tensors_;
+  std::shared_ptr<Unit::State> state_;
+};
+
+}  // namespace veomni
