@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/json.h"
+#include "core/recipe/parameter_spec.h"
 
 namespace veomni {
 
@@ -33,20 +35,7 @@ using Keys = std::vector<Key>;
 struct BaseSizes {
   int64_t hidden_size = 0;
   int64_t vocab_size = 0;
-};
-
-/// One parameter tensor as `describe` promises it; a test builds each part and compares.
-struct ParameterShape {
-  std::string name;  ///< full name, for example encoders.photo.blocks.0.attention.qkv.weight
-  std::vector<int64_t> shape;
-};
-
-/// One FSDP unit of a part and its cost per token that the part processes itself (forward only).
-struct UnitCost {
-  std::string name;
-  std::vector<ParameterShape> parameters;
-  double flops_per_token = 0;        ///< forward multiply-adds counted as two, without attention's scores
-  double saved_bytes_per_token = 0;  ///< fp32 activations kept for backward
+  std::map<std::string, int64_t> table_dims = {};  ///< model.tables: name → dim
 };
 
 /// A part of a recipe with every default filled in.
@@ -62,7 +51,7 @@ struct PartSpec {
   Keys keys;        ///< besides "type"
   /// Cross-checks beyond ranges; throws ConfigError with a message that starts with `where` (the dotted path).
   std::function<void(const PartConfig&, const std::string& where)> check = {};
-  std::function<std::vector<UnitCost>(const PartConfig&, const BaseSizes&)> describe = {};
+  std::function<std::vector<UnitSpec>(const PartConfig&, const BaseSizes&)> describe = {};
   /// Encoders only: prepares one segment's input on the host (core/data/preprocessor.h).
   std::function<std::unique_ptr<Preprocessor>(const PartConfig&, const Json& tables)> make_preprocessor = {};
   /// Heads only: the least and greatest label allowed; classification: classes from its keys.
