@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/train/update.h"
 #include "kernels/norm.h"
 #include "modalities/assemble.h"
 #include "modalities/base/transformer.h"
@@ -17,6 +18,25 @@
 
 namespace veomni {
 namespace {
+
+/// A table as the optimizer and the checkpoint see it.
+class TableParameters : public SparseParameters {
+ public:
+  explicit TableParameters(Table& table) : table_(table) {}
+  const std::string& name() const override { return table_.name(); }
+  void reduce_gradients() override { table_.reduce_gradients(); }
+  double gradient_sum_of_squares() const override { return table_.gradient_sum_of_squares(); }
+  void adamw(const AdamWStep& s) override {
+    table_.adamw({s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
+  }
+  void sgd(double lr, double gradient_scale) override { table_.sgd(lr, gradient_scale); }
+  at::Tensor& weight() override { return table_.weight(); }
+  at::Tensor& exp_avg() override { return table_.exp_avg(); }
+  at::Tensor& exp_avg_sq() override { return table_.exp_avg_sq(); }
+
+ private:
+  Table& table_;
+};
 
 BaseSizes base_sizes(const Recipe& recipe, int64_t vocab_size) {
   BaseSizes sizes{.hidden_size = recipe.base.hidden_size, .vocab_size = vocab_size, .table_dims = {}};
@@ -104,8 +124,9 @@ class OmniModel : public Model {
   }
 
   std::vector<SparseParameters*> tables() override {
-    const auto tables = all_tables();
-    return {tables.begin(), tables.end()};
+    std::vector<SparseParameters*> tables;
+    for (auto& table : table_parameters_) tables.push_back(table.get());
+    return tables;
   }
 
   std::map<std::string, at::Tensor> buffers() override {
@@ -150,6 +171,7 @@ class OmniModel : public Model {
     for (auto* unit : transformer_.units()) units_.push_back(unit);
     for (auto* unit : heads_->units()) units_.push_back(unit);
     Unit::chain(units_);
+    for (auto* table : all_tables()) table_parameters_.push_back(std::make_unique<TableParameters>(*table));
     index_ = ParameterIndex(units_, all_tables());
   }
 
@@ -254,6 +276,7 @@ class OmniModel : public Model {
   std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<TaskHeads> heads_;
   std::vector<Unit*> units_;
+  std::vector<std::unique_ptr<SparseParameters>> table_parameters_;
   ParameterIndex index_;
 };
 

@@ -12,6 +12,7 @@
 #include "core/train/generate.h"
 #include "core/train/stop.h"
 #include "core/train/trainer.h"
+#include "kernels/optimizer.h"
 
 namespace veomni {
 namespace {
@@ -45,6 +46,15 @@ void show_sample(Session& session, const Recipe& recipe, int64_t step, RunLog* l
   const GenerateSettings settings{.tokens = 240, .context = text_context(recipe)};
   const auto text = generate_text(session.model(), *session.data().tokenizer(), "\n", settings, {});
   if (log != nullptr) log->sample(step, "generated text", text);
+}
+
+FlatMath flat_math() {
+  return {[](at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_avg, at::Tensor& exp_avg_sq,
+             const AdamWStep& s) {
+            kernels::adamw_(parameter, gradient, exp_avg, exp_avg_sq,
+                            {s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
+          },
+          [](const at::Tensor& x) { return kernels::sum_of_squares(x); }};
 }
 
 struct Start {
@@ -101,6 +111,7 @@ int run_train(const Request& request, MpiSession& mpi) {
     log->note(describe(session, recipe));
     if (first > 0) log->note(fmt::format("resumed from {}", start.checkpoint->string()));
   });
+  const FlatMath math = flat_math();
   Trainer trainer({.recipe = recipe,
                    .data = session.data(),
                    .model = session.model(),
@@ -108,6 +119,7 @@ int run_train(const Request& request, MpiSession& mpi) {
                    .data_group = session.mesh().data(),
                    .writes_shards = session.mesh().replicate().rank() == 0,
                    .packs_per_micro_batch = session.plan().packs_per_micro_batch,
+                   .math = math,
                    .peak_flops = measure_peak_flops(),
                    .log = log.get()});
   if (start.opened) session.together([&] { trainer.restore(*start.opened); });

@@ -15,9 +15,7 @@ namespace veomni {
 
 class Communicator;
 
-namespace kernels {
-struct AdamW;
-}
+struct AdamWStep;
 
 /// A term of the objective. Objective = Σ weight · sum / max(1, count), counts over the whole step and all ranks.
 struct LossTerm {
@@ -53,7 +51,7 @@ class SparseParameters {
   virtual const std::string& name() const = 0;
   virtual void reduce_gradients() = 0;
   virtual double gradient_sum_of_squares() const = 0;
-  virtual void adamw(const kernels::AdamW& settings) = 0;
+  virtual void adamw(const AdamWStep& settings) = 0;
   virtual void sgd(double lr, double gradient_scale) = 0;
   virtual at::Tensor& weight() = 0;  ///< [rows, dim] f32
   virtual at::Tensor& exp_avg() = 0;

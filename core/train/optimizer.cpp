@@ -2,11 +2,10 @@
 
 #include <ATen/ATen.h>
 
-#include "kernels/optimizer.h"
-
 namespace veomni {
 
-Optimizer::Optimizer(const OptimizerConfig& config, Model& model) : config_(config), model_(model) {
+Optimizer::Optimizer(const OptimizerConfig& config, Model& model, const FlatMath& math)
+    : config_(config), model_(model), math_(math) {
   for (auto* shard : model.shards()) {
     auto& states = states_.emplace_back();
     if (config.type == "adamw") {
@@ -26,8 +25,8 @@ void Optimizer::update_range(Shard& shard, size_t index, int64_t begin, int64_t 
   if (config_.type == "adamw") {
     auto exp_avg = states[0].values.narrow(0, begin, end - begin);
     auto exp_avg_sq = states[1].values.narrow(0, begin, end - begin);
-    kernels::adamw_(master, gradient, exp_avg, exp_avg_sq,
-                    {lr_, config_.beta1, config_.beta2, config_.eps, weight_decay, step_, scale_});
+    math_.adamw(master, gradient, exp_avg, exp_avg_sq,
+                {lr_, config_.beta1, config_.beta2, config_.eps, weight_decay, step_, scale_});
     return;
   }
   auto direction = gradient * scale_ + master * weight_decay;

@@ -7,12 +7,13 @@
 
 #include "core/recipe/recipe.h"
 #include "core/train/model.h"
+#include "core/train/update.h"
 
 namespace veomni {
 
 class Optimizer {
  public:
-  Optimizer(const OptimizerConfig& config, Model& model);
+  Optimizer(const OptimizerConfig& config, Model& model, const FlatMath& math);
 
   /// One update, the `step`-th (1-based), with gradients multiplied by `gradient_scale` first. Units that no rank used in
   /// this step are left alone; so are rows of tables that were not touched.
@@ -30,6 +31,7 @@ class Optimizer {
 
   OptimizerConfig config_;
   Model& model_;
+  const FlatMath& math_;
   std::vector<std::vector<State>> states_;
   double lr_ = 0, scale_ = 1;
   int64_t step_ = 0;

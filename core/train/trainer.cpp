@@ -44,7 +44,7 @@ struct Trainer::StepOutcome {
 
 Trainer::Trainer(TrainContext context)
     : context_(context),
-      optimizer_(context.recipe.train.optimizer, context.model),
+      optimizer_(context.recipe.train.optimizer, context.model, context.math),
       evaluator_(context.recipe, context.data, context.model, context.data_group),
       loader_(context.recipe, context.data, context.model.losses(), context.data_group,
               share_lanes(context.data_group.rank(), context.data_group.size(), context.recipe.train.packs,
@@ -91,7 +91,7 @@ Trainer::StepOutcome Trainer::train_step(StepInput& input, int64_t step) {
   double squares = 0;
   if (context_.writes_shards) {
     for (auto* shard : context_.model.shards()) {
-      if (shard->used) squares += kernels::sum_of_squares(shard->gradient);
+      if (shard->used) squares += context_.math.sum_of_squares(shard->gradient);
     }
   }
   if (context_.world.rank() == 0) {
@@ -130,8 +130,7 @@ std::string Trainer::first_not_finite(StepInput& input, int64_t step) {
   return {};
 }
 
-void Trainer::report_not_finite(StepInput& input, int64_t step, const at::Tensor& sums, const Json& cursors) {
-  (void)sums;
+void Trainer::report_not_finite(StepInput& input, int64_t step, const Json& cursors) {
   std::string name;
   for (const auto& mine : gather_texts(context_.data_group, first_not_finite(input, step))) {
     if (name.empty()) name = mine;
@@ -209,7 +208,7 @@ TrainResult Trainer::run() {
     const int64_t step = step_ + 1;
     auto outcome = train_step(input, step);
     if (!std::isfinite(outcome.loss) || !std::isfinite(outcome.grad_norm)) {
-      report_not_finite(input, step, {}, cursors);
+      report_not_finite(input, step, cursors);
     }
     outcome.lr = learning_rate(train.schedule, train.optimizer.lr, step, train.steps);
     const double clip = train.optimizer.clip;

@@ -29,6 +29,7 @@ struct TrainContext {
   Communicator& data_group;   ///< ranks that share the lanes
   bool writes_shards = true;  ///< of ranks with the same shard, one writes it
   int64_t packs_per_micro_batch = 1;
+  const FlatMath& math;       ///< kernels of the update
   double peak_flops = 0;      ///< of this rank's device, for mfu; 0: mfu is left out
   RunLog* log = nullptr;      ///< rank 0 only
 };
@@ -55,7 +56,7 @@ class Trainer {
   struct StepOutcome;
   StepOutcome train_step(StepInput& input, int64_t step);
   void backward(StepInput& input, int64_t step, at::Tensor& sums, double& flops);
-  [[noreturn]] void report_not_finite(StepInput& input, int64_t step, const at::Tensor& sums, const Json& cursors);
+  [[noreturn]] void report_not_finite(StepInput& input, int64_t step, const Json& cursors);
   void log_step(const StepInput& input, const StepOutcome& outcome);
   void evaluate(bool whole);
   void save(const Json& cursors);
