@@ -1,0 +1,51 @@
+#include "kernels/attention.h"
+
+#include "kernels/check.h"
+#include "kernels/cpu/fused.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/reference.h"
+
+namespace veomni::kernels {
+namespace {
+
+constexpr const char* kWhere = "packed_attention";
+
+void check_cu_seqlens(const at::Tensor& cu_seqlens, int64_t tokens) {
+  TORCH_CHECK(cu_seqlens.defined() && cu_seqlens.is_cpu() && cu_seqlens.scalar_type() == at::kInt &&
+                  cu_seqlens.dim() == 1 && cu_seqlens.numel() >= 1 && cu_seqlens.is_contiguous(),
+              kWhere, ": cu_seqlens must be a contiguous i32 tensor [samples + 1] in host memory");
+  const int32_t* begin = cu_seqlens.const_data_ptr<int32_t>();
+  TORCH_CHECK(begin[0] == 0, kWhere, ": cu_seqlens begins with ", begin[0], ", must begin with 0");
+  for (int64_t s = 0; s + 1 < cu_seqlens.numel(); ++s)
+    TORCH_CHECK(begin[s] <= begin[s + 1] && begin[s + 1] <= tokens, kWhere, ": cu_seqlens[", s + 1, "] is ",
+                begin[s + 1], ", must lie between ", begin[s], " and the ", tokens, " tokens");
+}
+
+void check_heads(const at::Tensor& qkv, const AttentionShape& shape) {
+  const int64_t queries = shape.query_heads, keys = shape.key_value_heads, dim = shape.head_dim;
+  TORCH_CHECK(queries > 0 && keys > 0 && queries % keys == 0, kWhere, ": ", queries,
+              " query heads must be a positive multiple of ", keys, " key-value heads");
+  TORCH_CHECK(dim > 0 && dim % 2 == 0 && dim <= 256, kWhere, ": head_dim is ", dim,
+              ", must be even and at most 256");
+  TORCH_CHECK(qkv.dim() == 2 && qkv.size(1) == (queries + 2 * keys) * dim, kWhere, ": qkv has shape ",
+              qkv.sizes(), ", must have [tokens, ", (queries + 2 * keys) * dim, "]");
+}
+
+}  // namespace
+
+at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight,
+                            const at::Tensor& positions, const at::Tensor& cu_seqlens, const AttentionShape& shape) {
+  check_input(kWhere, "qkv", qkv);
+  check_heads(qkv, shape);
+  for (const at::Tensor* weight : {&q_weight, &k_weight})
+    if (weight->defined()) {
+      check_same(kWhere, "norm weight", *weight, qkv);
+      check_shape(kWhere, "norm weight", *weight, {shape.head_dim});
+    }
+  if (shape.rope_theta > 0) check_ids(kWhere, "positions", positions, {qkv.size(0)}, qkv);
+  check_cu_seqlens(cu_seqlens, qkv.size(0));
+  if (fused_cpu(qkv)) return cpu::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
+  return reference::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
+}
+
+}  // namespace veomni::kernels

@@ -1,0 +1,121 @@
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
+
+#include "kernels/cpu/fused.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/rope_table.h"
+#include "kernels/cpu/scratch.h"
+
+// T tokens, N query heads, K key-value heads, H head size, S samples
+
+namespace veomni::kernels::cpu {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+const float* floats(const at::Tensor& x) { return x.defined() ? x.const_data_ptr<float>() : nullptr; }
+
+at::Tensor as_float(const at::Tensor& x) { return x.defined() ? x.to(at::kFloat) : x; }
+
+/// The tensors behind one call's AttentionArgs; weights in f32.
+struct Inputs {
+  at::Tensor qkv, q_weight, k_weight, cosine, sine, rows, cu_seqlens;
+
+  AttentionArgs args(const AttentionShape& shape) const {
+    AttentionArgs a;
+    a.scalar = scalar_of(qkv);
+    a.query_heads = shape.query_heads;
+    a.key_value_heads = shape.key_value_heads;
+    a.head_dim = shape.head_dim;
+    a.causal = shape.causal;
+    a.qk_norm_eps = static_cast<float>(shape.qk_norm_eps);
+    a.qkv = qkv.const_data_ptr();
+    a.q_weight = floats(q_weight);
+    a.k_weight = floats(k_weight);
+    a.cosine = floats(cosine);
+    a.sine = floats(sine);
+    a.positions = rows.defined() ? rows.const_data_ptr<int64_t>() : nullptr;
+    a.cu_seqlens = cu_seqlens.const_data_ptr<int32_t>();
+    return a;
+  }
+  int64_t samples() const { return cu_seqlens.numel() - 1; }
+  int64_t longest() const {
+    const int32_t* begin = cu_seqlens.const_data_ptr<int32_t>();
+    int64_t longest = 0;
+    for (int64_t s = 0; s < samples(); ++s) longest = std::max<int64_t>(longest, begin[s + 1] - begin[s]);
+    return longest;
+  }
+  /// Rows that belong to no sample get zeros.
+  void clear_rest(at::Tensor& x) const {
+    const int64_t used = cu_seqlens.const_data_ptr<int32_t>()[samples()];
+    if (used < x.size(0)) x.narrow(0, used, x.size(0) - used).zero_();
+  }
+};
+
+using Body = void (*)(const AttentionArgs&, int64_t sample, int64_t head, float* scratch);
+
+void run(Body body, const AttentionArgs& args, const Inputs& in) {
+  const int64_t scratch = loops().attention_scratch(in.longest(), args.head_dim);
+  for_items(in.samples() * args.key_value_heads, [&](int64_t item) {
+    body(args, item / args.key_value_heads, item % args.key_value_heads, thread_scratch(scratch));
+  });
+}
+
+struct PackedAttention : torch::autograd::Function<PackedAttention> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, const at::Tensor& q_weight,
+                            const at::Tensor& k_weight, const at::Tensor& cosine, const at::Tensor& sine,
+                            const at::Tensor& rows, const at::Tensor& cu_seqlens, const AttentionShape& shape) {
+    const Inputs in{qkv, as_float(q_weight), as_float(k_weight), cosine, sine, rows, cu_seqlens};
+    at::Tensor out = at::empty({qkv.size(0), shape.query_heads * shape.head_dim}, qkv.options());
+    const at::Tensor lse = at::empty({qkv.size(0), shape.query_heads}, at::kFloat);
+    AttentionArgs args = in.args(shape);
+    args.out = out.mutable_data_ptr();
+    args.lse = lse.mutable_data_ptr<float>();
+    run(loops().attention_forward, args, in);
+    in.clear_rest(out);
+    ctx->save_for_backward({qkv, q_weight, k_weight, cosine, sine, rows, cu_seqlens, out, lse});
+    ctx->saved_data["heads"] = std::vector<int64_t>{shape.query_heads, shape.key_value_heads, shape.head_dim,
+                                                    shape.causal};
+    ctx->saved_data["epsilon"] = shape.qk_norm_eps;
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const auto saved = ctx->get_saved_variables();
+    const auto heads = ctx->saved_data["heads"].toIntVector();
+    const AttentionShape shape{heads[0], heads[1], heads[2], heads[3] != 0, 0,
+                               ctx->saved_data["epsilon"].toDouble()};
+    const Inputs in{saved[0], as_float(saved[1]), as_float(saved[2]), saved[3], saved[4], saved[5], saved[6]};
+    const at::Tensor d_out = gradients[0].contiguous();
+    at::Tensor d_qkv = at::empty(in.qkv.sizes(), in.qkv.options());
+    AttentionArgs args = in.args(shape);
+    args.out = saved[7].data_ptr();
+    args.lse = saved[8].data_ptr<float>();
+    args.d_out = d_out.const_data_ptr();
+    args.d_qkv = d_qkv.mutable_data_ptr();
+    at::Tensor d_weights;
+    if (in.q_weight.defined() || in.k_weight.defined()) {
+      d_weights = at::empty({in.samples() * shape.key_value_heads, 2, shape.head_dim}, at::kFloat);
+      args.d_weights = d_weights.mutable_data_ptr<float>();
+    }
+    run(loops().attention_backward, args, in);
+    in.clear_rest(d_qkv);
+    const auto d_weight = [&](const at::Tensor& weight, int64_t which) {
+      return weight.defined() ? d_weights.select(1, which).sum(0).to(weight.scalar_type()) : at::Tensor();
+    };
+    return {d_qkv, d_weight(saved[1], 0), d_weight(saved[2], 1), {}, {}, {}, {}, {}};
+  }
+};
+
+}  // namespace
+
+at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight,
+                            const at::Tensor& positions, const at::Tensor& cu_seqlens, const AttentionShape& shape) {
+  RopeTable table;
+  if (shape.rope_theta > 0) table = rope_table(positions, shape.rope_theta, shape.head_dim);
+  return PackedAttention::apply(qkv, q_weight, k_weight, table.cosine, table.sine, table.rows, cu_seqlens, shape);
+}
+
+}  // namespace veomni::kernels::cpu

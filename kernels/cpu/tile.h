@@ -1,0 +1,84 @@
+#pragma once
+// Matrix products that stay in registers and the first-level cache, for the blocks of attention. Only for *_loops.cpp.
+
+#include "kernels/cpu/vector.h"
+
+namespace veomni::kernels::VEOMNI_ISA {
+
+using Vec [[gnu::vector_size(kLanes * 4)]] = float;
+
+constexpr int kTileRows = kLanes == 16 ? 8 : 4;  // accumulators: kTileRows × 2 vectors
+constexpr int kPanel = 2 * kLanes;               // columns of one tile
+
+inline Vec load(const float* p) {
+  Vec v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+inline void save(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof(v)); }
+
+/// C [rows, cols] = or += A [rows, depth] · B [depth, cols]; rows are rounded up to kTileRows, cols to kLanes.
+struct Product {
+  const float* a;
+  int64_t a_row, a_depth;    ///< steps between rows and along depth (either may be 1)
+  const float* b;
+  int64_t b_depth, b_panel;  ///< steps along depth, and from one panel of columns to the next
+  float* c;
+  int64_t c_row;
+  int64_t rows, cols, depth;
+  bool add;
+};
+
+template <int kVectors>
+inline void tile(const Product& p, const float* a, const float* b, float* c) {
+  Vec sums[kTileRows][kVectors];
+  for (int r = 0; r < kTileRows; ++r)
+    for (int v = 0; v < kVectors; ++v)
+      sums[r][v] = p.add ? load(c + r * p.c_row + v * kLanes) : Vec{};
+  const int64_t a_row = p.a_row, a_depth = p.a_depth, b_depth = p.b_depth;
+  for (int64_t k = p.depth; k > 0; --k) {
+    Vec columns[kVectors];
+    for (int v = 0; v < kVectors; ++v) columns[v] = load(b + v * kLanes);
+    for (int r = 0; r < kTileRows; ++r) {
+      const Vec broadcast = a[r * a_row] - Vec{};
+      for (int v = 0; v < kVectors; ++v) sums[r][v] += broadcast * columns[v];
+    }
+    a += a_depth;
+    b += b_depth;
+  }
+  for (int r = 0; r < kTileRows; ++r)
+    for (int v = 0; v < kVectors; ++v) save(c + r * p.c_row + v * kLanes, sums[r][v]);
+}
+
+inline void multiply(const Product& p) {
+  const float* panel = p.b;
+  for (int64_t n = 0; n < p.cols; n += kPanel, panel += p.b_panel) {
+    const bool half = p.cols - n <= kLanes;
+    for (int64_t r = 0; r < p.rows; r += kTileRows) {
+      float* c = p.c + r * p.c_row + n;
+      half ? tile<1>(p, p.a + r * p.a_row, panel, c) : tile<2>(p, p.a + r * p.a_row, panel, c);
+    }
+  }
+}
+
+/// rows [kPanel, step] → panel [depth rounded up to 4, kPanel]: the transpose, 4 × 4 elements at a time.
+inline void transpose_panel(const float* rows, int64_t step, int64_t depth, float* panel) {
+  using Four [[gnu::vector_size(16)]] = float;
+  using Pick [[gnu::vector_size(16)]] = int;
+  for (int64_t h = 0; h < depth; h += 4)
+    for (int64_t t = 0; t < kPanel; t += 4) {
+      Four in[4];
+      for (int i = 0; i < 4; ++i) __builtin_memcpy(&in[i], rows + (t + i) * step + h, 16);
+      const Four low01 = __builtin_shuffle(in[0], in[1], Pick{0, 4, 1, 5});
+      const Four high01 = __builtin_shuffle(in[0], in[1], Pick{2, 6, 3, 7});
+      const Four low23 = __builtin_shuffle(in[2], in[3], Pick{0, 4, 1, 5});
+      const Four high23 = __builtin_shuffle(in[2], in[3], Pick{2, 6, 3, 7});
+      const Four out[4] = {__builtin_shuffle(low01, low23, Pick{0, 1, 4, 5}),
+                           __builtin_shuffle(low01, low23, Pick{2, 3, 6, 7}),
+                           __builtin_shuffle(high01, high23, Pick{0, 1, 4, 5}),
+                           __builtin_shuffle(high01, high23, Pick{2, 3, 6, 7})};
+      for (int i = 0; i < 4; ++i) __builtin_memcpy(panel + (h + i) * kPanel + t, &out[i], 16);
+    }
+}
+
+}  // namespace veomni::kernels::VEOMNI_ISA

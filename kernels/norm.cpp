@@ -1,0 +1,35 @@
+#include "kernels/norm.h"
+
+#include "kernels/check.h"
+#include "kernels/cpu/fused.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/reference.h"
+
+namespace veomni::kernels {
+namespace {
+
+void check(const char* where, const at::Tensor& x, const at::Tensor& weight) {
+  check_input(where, "x", x);
+  TORCH_CHECK(x.dim() == 2 && x.size(1) > 0, where, ": x has shape ", x.sizes(), ", must have [tokens, dim]");
+  check_same(where, "weight", weight, x);
+  check_shape(where, "weight", weight, {x.size(1)});
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  check("rms_norm", x, weight);
+  return fused_cpu(x) ? cpu::rms_norm(x, weight, epsilon) : reference::rms_norm(x, weight, epsilon);
+}
+
+std::pair<at::Tensor, at::Tensor> add_rms_norm(const at::Tensor& x, const at::Tensor& residual,
+                                               const at::Tensor& weight, double epsilon) {
+  check("add_rms_norm", x, weight);
+  check_same("add_rms_norm", "residual", residual, x);
+  check_shape("add_rms_norm", "residual", residual, x.sizes());
+  if (fused_cpu(x)) return cpu::add_rms_norm(x, residual, weight, epsilon);
+  const at::Tensor sum = x + residual;
+  return {sum, reference::rms_norm(sum, weight, epsilon)};
+}
+
+}  // namespace veomni::kernels
