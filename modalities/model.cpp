@@ -49,10 +49,9 @@ class OmniModel : public Model {
   OmniModel(const Recipe& recipe, int64_t vocab_size, ParallelContext& context)
       : recipe_(recipe),
         context_(context),
-        data_vocab_size_(vocab_size),
-        vocab_size_(std::max(vocab_size, recipe.base.vocab_size)),
+        vocab_size_(vocab_size),
         terms_(loss_terms(recipe)),
-        specs_(describe_base(recipe.base, vocab_size_, special_token_count(recipe), learned_terms(terms_))),
+        specs_(describe_base(recipe.base, vocab_size_, special_token_count(recipe.encoders.size()), learned_terms(terms_))),
         root_(specs_[0].name, specs_[0].parameters, context),
         transformer_(recipe.base, {specs_.begin() + 1, specs_.end()}, context) {
     BuildContext build{recipe_, base_sizes(recipe, vocab_size_), context, {}};
@@ -215,15 +214,14 @@ class OmniModel : public Model {
     std::vector<at::Tensor> sources;
     if (vocab_size_ > 0) sources.push_back(root[root_index("model.embed_tokens.weight")]);
     sources.push_back(root[root_index("model.special_tokens.weight")]);
-    auto places = shift_special(batch.ids);
-    const auto text_places = places;
-    auto next = vocab_size_ + special_token_count(recipe_);
+    auto places = batch.ids;
+    auto next = vocab_size_ + special_token_count(recipe_.encoders.size());
     for (size_t e = 0; e < encoded.size(); ++e) {
       if (!encoded[e].defined()) continue;
       const auto& rows = batch.encoders[e].rows;
       if (rows.size(0) > 0) {
         sources.push_back(encoded[e]);
-        if (places.is_same(text_places)) places = places.clone();
+        if (places.is_same(batch.ids)) places = places.clone();
         places.index_copy_(0, rows, at::arange(next, next + rows.size(0), at::kLong));
         next += encoded[e].size(0);
       }
@@ -239,11 +237,6 @@ class OmniModel : public Model {
     return hidden;
   }
 
-  /// Special ids count from the tokenizer's vocabulary; the model's may be larger (base.vocab_size).
-  at::Tensor shift_special(const at::Tensor& ids) const {
-    if (vocab_size_ == data_vocab_size_) return ids;
-    return at::where(ids >= data_vocab_size_, ids + (vocab_size_ - data_vocab_size_), ids);
-  }
 
   void decode_text(const UnitUse& root, const at::Tensor& hidden, const Batch& batch, Objective& objective,
                    Output& out) {
@@ -266,7 +259,7 @@ class OmniModel : public Model {
 
   const Recipe& recipe_;
   ParallelContext& context_;
-  int64_t data_vocab_size_, vocab_size_;
+  int64_t vocab_size_;
   std::vector<LossTerm> terms_;
   std::vector<UnitSpec> specs_;
   Unit root_;

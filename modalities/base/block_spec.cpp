@@ -139,8 +139,4 @@ std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size, 
   return units;
 }
 
-int64_t special_token_count(const Recipe& recipe) {
-  return 1 + 2 * static_cast<int64_t>(recipe.encoders.size());
-}
-
 }  // namespace veomni

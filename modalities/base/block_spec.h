@@ -41,7 +41,4 @@ BlockParameters block_parameters(const BlockConfig& config);
 std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size, int64_t special_tokens,
                                     int64_t learned_task_weights);
 
-/// Special tokens of a recipe: one readout, and begin and end for each encoder (core/data/sample.h).
-int64_t special_token_count(const Recipe& recipe);
-
 }  // namespace veomni

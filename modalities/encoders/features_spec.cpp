@@ -61,15 +61,15 @@ PartSpec features_spec() {
   PartSpec spec;
   spec.type = "features";
   spec.doc = "numbers, categories and lists of ids of one record: one token for the row, one for each list element";
-  spec.keys = {
-      {.name = "columns", .type = Type::object, .doc = "column → \"number\" | \"category\" | {type, table, transform, bins, list}", .required = true},
-      {.name = "rows", .type = Type::integer, .doc = "rows of the encoder's own table, for categories and bins that name no table", .default_value = 4096, .minimum = 2, .maximum = 1e9},
+  spec.keys = features_preprocess_keys();
+  const Keys module_keys = {
       {.name = "dim", .type = Type::integer, .doc = "width of the own table's rows", .default_value = 8, .minimum = 1, .maximum = 65536},
       {.name = "hidden_size", .type = Type::integer, .doc = "width of the row's hidden layers", .default_value = 128, .minimum = 1, .maximum = 65536},
       {.name = "num_hidden_layers", .type = Type::integer, .doc = "SiLU layers between a row's columns and its token", .default_value = 1, .minimum = 0, .maximum = 64},
       {.name = "dropout", .type = Type::number, .doc = "on each hidden layer, training only", .default_value = 0.0, .minimum = 0, .maximum = 0.95}};
+  spec.keys.insert(spec.keys.end(), module_keys.begin(), module_keys.end());
   spec.describe = describe_features;
-  spec.check = check_features;
+  spec.check = check_features_preprocess;
   spec.make_preprocessor = make_features_preprocessor;
   return spec;
 }

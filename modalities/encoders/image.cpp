@@ -58,9 +58,9 @@ at::Tensor pool_images(const at::Tensor& x, const at::Tensor& bounds) {
   return zeros.index_add(0, image, x * scale.unsqueeze(1));
 }
 
-class Image : public Encoder {
+class ImageEncoder : public Encoder {
  public:
-  Image(const PartConfig& config, BuildContext& context)
+  ImageEncoder(const PartConfig& config, BuildContext& context)
       : units_spec_(describe_image(config, context.sizes)),
         pooled_(config.keys.at("tokens") == "pooled"),
         eps_(image_block_config(config).rms_norm_eps),
@@ -117,7 +117,7 @@ class Image : public Encoder {
 }  // namespace
 
 std::unique_ptr<Encoder> make_image(const PartConfig& config, BuildContext& context) {
-  return std::make_unique<Image>(config, context);
+  return std::make_unique<ImageEncoder>(config, context);
 }
 
 }  // namespace veomni

@@ -49,6 +49,7 @@ std::vector<UnitSpec> describe_image(const PartConfig& config, const BaseSizes& 
 namespace {
 
 void check_image(const PartConfig& config, const std::string& where) {
+  check_image_preprocess(config, where);
   const auto width = config.keys.at("hidden_size").get<int64_t>();
   const auto heads = config.keys.at("num_attention_heads").get<int64_t>();
   require<ConfigError>(width % heads == 0, "{}.num_attention_heads: {} must divide hidden_size = {}",
@@ -66,20 +67,14 @@ PartSpec image_spec() {
   PartSpec spec;
   spec.type = "image";
   spec.doc = "a Vision Transformer over the patches of one or more images of any size";
-  spec.keys = {
-      {.name = "patch_size", .type = Type::integer, .doc = "side of a square patch in pixels", .required = true, .minimum = 1, .maximum = 256},
-      {.name = "channels", .type = Type::integer, .doc = "1 (grey) or 3 (RGB)", .default_value = 3, .minimum = 1, .maximum = 3},
-      {.name = "image_size", .type = Type::array, .doc = "[height, width] every image is resized to; left out: images keep their size, padded to whole patches"},
-      {.name = "max_patches", .type = Type::integer, .doc = "larger images are scaled down to so many patches", .default_value = 1024, .minimum = 1, .maximum = 65536},
-      {.name = "mean", .type = Type::any, .doc = "subtracted from pixels on a 0..1 scale: a number, or one a channel", .default_value = 0.5},
-      {.name = "std", .type = Type::any, .doc = "pixels are divided by it: a number, or one a channel", .default_value = 0.5},
-      {.name = "tokens", .type = Type::string, .doc = "patches: one token a patch; pooled: one token an image", .default_value = "patches", .choices = {"patches", "pooled"}},
-      {.name = "augment", .type = Type::string, .doc = "training images are mirrored (flip) or moved by up to a tenth (shift) at random", .default_value = "none", .choices = {"none", "flip", "shift", "flip_shift"}},
+  spec.keys = image_preprocess_keys();
+  const Keys module_keys = {
       {.name = "hidden_size", .type = Type::integer, .doc = "width of the encoder", .required = true, .minimum = 4, .maximum = 65536},
       {.name = "num_hidden_layers", .type = Type::integer, .doc = "blocks", .required = true, .minimum = 0, .maximum = 1024},
       {.name = "num_attention_heads", .type = Type::integer, .doc = "heads of each block", .default_value = 4, .minimum = 1, .maximum = 1024},
       {.name = "intermediate_size", .type = Type::integer, .doc = "width of each block's SwiGLU", .required = true, .minimum = 1, .maximum = 1048576},
       {.name = "initializer_range", .type = Type::number, .doc = "standard deviation of fresh weights", .default_value = 0.02, .minimum = 0, .maximum = 10}};
+  spec.keys.insert(spec.keys.end(), module_keys.begin(), module_keys.end());
   spec.check = check_image;
   spec.describe = describe_image;
   spec.make_preprocessor = [](const PartConfig& config, const Json&) { return make_image_preprocessor(config); };
