@@ -21,13 +21,14 @@ class Work {
   virtual void wait() = 0;  ///< throws CommError: `shard: rank 3 of 8: all_reduce: …`
 };
 
-/// A group of ranks. Every call is collective: all ranks of the group make the same calls in the same order.
-/// Tensors are contiguous, of one dtype on all ranks (f32, f64, i32, i64, u8; bf16 is reduced in f32); results do not
-/// depend on timing, and every rank gets the same bits.
+/// A group of ranks. Every call is collective: all ranks of the group make the same calls in the
+/// same order. Tensors are contiguous, of one dtype on all ranks (f32, f64, i32, i64, u8; bf16 is
+/// reduced in f32); results do not depend on timing, and every rank gets the same bits.
 class Communicator {
  public:
   virtual ~Communicator() = default;
-  virtual const std::string& name() const = 0;  ///< of the group, for errors: world, data, shard, replicate
+  virtual const std::string& name()
+      const = 0;  ///< of the group, for errors: world, data, shard, replicate
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
@@ -51,7 +52,9 @@ class Communicator {
 
   void all_reduce(at::Tensor& t) { start_all_reduce(t)->wait(); }
   void all_gather(at::Tensor& out, const at::Tensor& in) { start_all_gather(out, in)->wait(); }
-  void reduce_scatter(at::Tensor& out, const at::Tensor& in) { start_reduce_scatter(out, in)->wait(); }
+  void reduce_scatter(at::Tensor& out, const at::Tensor& in) {
+    start_reduce_scatter(out, in)->wait();
+  }
   void all_to_all(at::Tensor& out, const at::Tensor& in, const std::vector<int64_t>& send,
                   const std::vector<int64_t>& receive) {
     start_all_to_all(out, in, send, receive)->wait();
