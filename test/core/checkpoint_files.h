@@ -13,8 +13,9 @@ namespace veomni_test {
 /// A directory of its own for one test case.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    auto pattern = (std::filesystem::temp_directory_path() / "veomni_test_XXXXXX").string();
+  explicit TemporaryDirectory(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    auto pattern = (parent / "veomni_test_XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
   }
   ~TemporaryDirectory() {
@@ -29,6 +30,12 @@ class TemporaryDirectory {
  private:
   std::filesystem::path path_;
 };
+
+/// Memory instead of a disk where there is such a place: for tests that write very often.
+inline std::filesystem::path fast_directory() {
+  return ::access("/dev/shm", W_OK) == 0 ? std::filesystem::path("/dev/shm")
+                                         : std::filesystem::temp_directory_path();
+}
 
 inline std::string slurp(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
