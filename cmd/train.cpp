@@ -15,10 +15,13 @@ void add_train(CLI::App& app, Action& action) {
   add_ranks_option(*verb, *arguments);
   verb->add_option("--resume", *resume,
                    "continue from a checkpoint: auto (the newest, if any), a step, or a directory");
+  auto overwrite = std::make_shared<bool>(false);
+  verb->add_flag("--overwrite", *overwrite, "remove what an earlier run left in the output and start anew");
   verb->callback([=, &action] {
     action = [=] {
       Json options = Json::object();
       if (!resume->empty()) options["resume"] = *resume;
+      if (*overwrite) options["overwrite"] = true;
       return compute("train", *arguments, std::move(options));
     };
   });

@@ -16,7 +16,7 @@ Request parse_request(const char* text) {
   const auto json = Json::parse(text);
   Request request;
   request.verb = json.at("verb");
-  request.target = json.at("target");
+  request.target = json.at("recipe");
   request.overrides = json.at("overrides").get<std::vector<std::string>>();
   request.options = json.at("options");
   return request;
@@ -32,11 +32,14 @@ int run_verb(const Request& request, MpiSession& mpi) {
 /// An error on one rank alone: the others may wait for it in a collective, so the job ends here and now.
 int end_job(MpiSession& mpi, const Failure& failure) {
   if (mpi.world().size() > 1) {
-    std::fprintf(stderr, "rank %d: %s\n", mpi.world().rank(), failure.message.c_str());
-    report_exit_code(failure.code);
+    // A rank whose peer failed first only echoes it: the first to report is the one that explains.
+    if (report_exit_code(failure.code)) {
+      std::fprintf(stderr, "rank %d: %s\n", mpi.world().rank(), failure.message.c_str());
+    }
     mpi.abort(failure.code);
   }
   std::fprintf(stderr, "%s\n", failure.message.c_str());
+  report_exit_code(failure.code);
   return failure.code;
 }
 
@@ -53,12 +56,13 @@ extern "C" int veomni_engine_main(const char* request_json) {
     int code = 1;
     try {
       code = run_verb(request, mpi);
+      report_exit_code(code);
     } catch (const PrintedError& error) {
       code = error.code;
+      report_exit_code(code);
     } catch (...) {
       code = end_job(mpi, current_failure());
     }
-    report_exit_code(code);
     mpi.close();
     return code;
   } catch (...) {

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "core/exit_status.h"
 #include "core/train/gather.h"
 #include "modalities/model.h"
 
@@ -18,19 +19,11 @@ namespace veomni {
 Failure current_failure() {
   try {
     throw;
-  } catch (const ConfigError& error) {
-    return {2, error.what()};
-  } catch (const CommError& error) {
-    return {3, error.what()};
-  } catch (const DeviceError& error) {
-    return {4, error.what()};
-  } catch (const Error& error) {
-    return {1, error.what()};
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
-    return {1, text.substr(0, text.find('\n'))};
+    return {exit_code_of(error), text.substr(0, text.find('\n'))};
   } catch (const std::exception& error) {
-    return {1, error.what()};
+    return {exit_code_of(error), error.what()};
   }
 }
 
