@@ -9,8 +9,8 @@ namespace veomni::kernels {
 
 at::Tensor swiglu(const at::Tensor& gate_up) {
   check_input("swiglu", "gate_up", gate_up);
-  TORCH_CHECK(gate_up.dim() == 2 && gate_up.size(1) % 2 == 0 && gate_up.size(1) > 0, "swiglu: gate_up has shape ",
-              gate_up.sizes(), ", must have [tokens, 2 * width]");
+  TORCH_CHECK(gate_up.dim() == 2 && gate_up.size(1) % 2 == 0 && gate_up.size(1) > 0,
+              "swiglu: gate_up has shape ", gate_up.sizes(), ", must have [tokens, 2 * width]");
   return fused_cpu(gate_up) ? cpu::swiglu(gate_up) : reference::swiglu(gate_up);
 }
 

@@ -17,8 +17,9 @@ void check_cu_seqlens(const at::Tensor& cu_seqlens, int64_t tokens) {
   const int32_t* begin = cu_seqlens.const_data_ptr<int32_t>();
   TORCH_CHECK(begin[0] == 0, kWhere, ": cu_seqlens begins with ", begin[0], ", must begin with 0");
   for (int64_t s = 0; s + 1 < cu_seqlens.numel(); ++s)
-    TORCH_CHECK(begin[s] <= begin[s + 1] && begin[s + 1] <= tokens, kWhere, ": cu_seqlens[", s + 1, "] is ",
-                begin[s + 1], ", must lie between ", begin[s], " and the ", tokens, " tokens");
+    TORCH_CHECK(begin[s] <= begin[s + 1] && begin[s + 1] <= tokens, kWhere, ": cu_seqlens[", s + 1,
+                "] is ", begin[s + 1], ", must lie between ", begin[s], " and the ", tokens,
+                " tokens");
 }
 
 void check_heads(const at::Tensor& qkv, const AttentionShape& shape) {
@@ -27,14 +28,16 @@ void check_heads(const at::Tensor& qkv, const AttentionShape& shape) {
               " query heads must be a positive multiple of ", keys, " key-value heads");
   TORCH_CHECK(dim > 0 && dim % 2 == 0 && dim <= 256, kWhere, ": head_dim is ", dim,
               ", must be even and at most 256");
-  TORCH_CHECK(qkv.dim() == 2 && qkv.size(1) == (queries + 2 * keys) * dim, kWhere, ": qkv has shape ",
-              qkv.sizes(), ", must have [tokens, ", (queries + 2 * keys) * dim, "]");
+  TORCH_CHECK(qkv.dim() == 2 && qkv.size(1) == (queries + 2 * keys) * dim, kWhere,
+              ": qkv has shape ", qkv.sizes(), ", must have [tokens, ", (queries + 2 * keys) * dim,
+              "]");
 }
 
 }  // namespace
 
-at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight,
-                            const at::Tensor& positions, const at::Tensor& cu_seqlens, const AttentionShape& shape) {
+at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
+                            const at::Tensor& k_weight, const at::Tensor& positions,
+                            const at::Tensor& cu_seqlens, const AttentionShape& shape) {
   check_input(kWhere, "qkv", qkv);
   check_heads(qkv, shape);
   for (const at::Tensor* weight : {&q_weight, &k_weight})
@@ -44,7 +47,8 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight, c
     }
   if (shape.rope_theta > 0) check_ids(kWhere, "positions", positions, {qkv.size(0)}, qkv);
   check_cu_seqlens(cu_seqlens, qkv.size(0));
-  if (fused_cpu(qkv)) return cpu::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
+  if (fused_cpu(qkv))
+    return cpu::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
   return reference::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
 }
 

@@ -11,22 +11,23 @@ namespace veomni::kernels {
 
 struct AttentionShape {
   int64_t query_heads = 0, key_value_heads = 0, head_dim = 0;
-  bool causal = true;         ///< false: every token of a sample sees the whole sample (image encoders)
-  double rope_theta = 0;      ///< 0: no rotary embedding. Otherwise as Hugging Face's rotate_half
+  bool causal = true;     ///< false: every token of a sample sees the whole sample (image encoders)
+  double rope_theta = 0;  ///< 0: no rotary embedding. Otherwise as Hugging Face's rotate_half
   double qk_norm_eps = 1e-6;  ///< of the per-head RMSNorm, where weights for it are given
 };
 
-/// Rotary embedding (Su et al. 2021, arXiv:2104.09864), optional RMSNorm of each head of q and k before it (Qwen3), then
-/// softmax(q kᵀ / sqrt(H)) v within each sample of a packed row (Dao et al. 2022, arXiv:2205.14135), with gradient.
+/// Rotary embedding (Su et al. 2021, arXiv:2104.09864), optional RMSNorm of each head of q and k
+/// before it (Qwen3), then softmax(q kᵀ / sqrt(H)) v within each sample of a packed row (Dao et al.
+/// 2022, arXiv:2205.14135), with gradient.
 ///
 /// qkv         [T, (N + 2K) H] f32 or bf16, contiguous: all heads of q, then of k, then of v
 /// q_weight    [H] or undefined; k_weight likewise: weights of the per-head norm
 /// positions   [T] i64 (may be undefined when rope_theta is 0)
-/// cu_seqlens  [S + 1] i32, host: sample s owns rows cu_seqlens[s] … cu_seqlens[s+1]-1. Rows past its last entry: none
-/// returns     [T, N H] like qkv. Nothing of size T × T is ever stored; backward recomputes the probabilities.
-/// Throws c10::Error on any other shape or dtype.
-at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight,
-                            const at::Tensor& positions, const at::Tensor& cu_seqlens,
-                            const AttentionShape& shape);
+/// cu_seqlens  [S + 1] i32, host: sample s owns rows cu_seqlens[s] … cu_seqlens[s+1]-1. Rows past
+/// its last entry: none returns     [T, N H] like qkv. Nothing of size T × T is ever stored;
+/// backward recomputes the probabilities. Throws c10::Error on any other shape or dtype.
+at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
+                            const at::Tensor& k_weight, const at::Tensor& positions,
+                            const at::Tensor& cu_seqlens, const AttentionShape& shape);
 
 }  // namespace veomni::kernels

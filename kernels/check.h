@@ -1,5 +1,6 @@
 #pragma once
-// Checks of shapes and types that every kernel makes before it touches memory. Includes LibTorch: for .cpp files only.
+// Checks of shapes and types that every kernel makes before it touches memory. Includes LibTorch:
+// for .cpp files only.
 
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>

@@ -9,7 +9,8 @@ namespace veomni::kernels {
 
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& ids) {
   check_input("embedding", "weight", weight);
-  TORCH_CHECK(weight.dim() == 2, "embedding: weight has shape ", weight.sizes(), ", must have [rows, dim]");
+  TORCH_CHECK(weight.dim() == 2, "embedding: weight has shape ", weight.sizes(),
+              ", must have [rows, dim]");
   TORCH_CHECK(ids.defined() && ids.dim() == 1, "embedding: ids must be a tensor of one dim");
   check_ids("embedding", "ids", ids, {ids.size(0)}, weight);
   if (!weight.is_cpu()) return reference::embedding(weight, ids);

@@ -3,6 +3,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
+#include <optional>
+
 #include "kernels/check.h"
 
 // T tokens, I inputs, O outputs
@@ -18,10 +20,10 @@ enum class Addend { none, bias, residual };
 /// One node for all three: what is added decides only where the output's gradient goes.
 struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& addend, Addend kind) {
+                            const std::optional<at::Tensor>& addend, Addend kind) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["kind"] = static_cast<int64_t>(kind);
-    return kind == Addend::none ? at::mm(x, weight.t()) : at::addmm(addend, x, weight.t());
+    return kind == Addend::none ? at::mm(x, weight.t()) : at::addmm(*addend, x, weight.t());
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
@@ -40,25 +42,26 @@ struct Linear : torch::autograd::Function<Linear> {
 void check(const char* where, const at::Tensor& x, const at::Tensor& weight) {
   check_input(where, "x", x);
   check_same(where, "weight", weight, x);
-  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2 && x.size(1) == weight.size(1), where, ": x has shape ", x.sizes(),
-              " and weight ", weight.sizes(), ", must have [tokens, inputs] and [outputs, inputs]");
+  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2 && x.size(1) == weight.size(1), where,
+              ": x has shape ", x.sizes(), " and weight ", weight.sizes(),
+              ", must have [tokens, inputs] and [outputs, inputs]");
 }
 
 }  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   check("linear", x, weight);
-  if (!bias.defined()) return Linear::apply(x, weight, bias, Addend::none);
+  if (!bias.defined()) return Linear::apply(x, weight, std::optional<at::Tensor>(), Addend::none);
   check_same("linear", "bias", bias, x);
   check_shape("linear", "bias", bias, {weight.size(0)});
-  return Linear::apply(x, weight, bias, Addend::bias);
+  return Linear::apply(x, weight, std::optional(bias), Addend::bias);
 }
 
 at::Tensor linear_add(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& residual) {
   check("linear_add", x, weight);
   check_same("linear_add", "residual", residual, x);
   check_shape("linear_add", "residual", residual, {x.size(0), weight.size(0)});
-  return Linear::apply(x, weight, residual, Addend::residual);
+  return Linear::apply(x, weight, std::optional(residual), Addend::residual);
 }
 
 }  // namespace veomni::kernels

@@ -10,7 +10,8 @@ namespace {
 
 void check(const char* where, const at::Tensor& x, const at::Tensor& weight) {
   check_input(where, "x", x);
-  TORCH_CHECK(x.dim() == 2 && x.size(1) > 0, where, ": x has shape ", x.sizes(), ", must have [tokens, dim]");
+  TORCH_CHECK(x.dim() == 2 && x.size(1) > 0, where, ": x has shape ", x.sizes(),
+              ", must have [tokens, dim]");
   check_same(where, "weight", weight, x);
   check_shape(where, "weight", weight, {x.size(1)});
 }

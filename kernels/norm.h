@@ -9,9 +9,11 @@ class Tensor;
 
 namespace veomni::kernels {
 
-/// y[t, d] = x[t, d] / sqrt(mean_d(x[t, :]²) + epsilon) · weight[d]     (Zhang & Sennrich 2019, arXiv:1910.07467)
+/// y[t, d] = x[t, d] / sqrt(mean_d(x[t, :]²) + epsilon) · weight[d]     (Zhang & Sennrich 2019,
+/// arXiv:1910.07467)
 ///
-/// x [T, D] f32 or bf16, contiguous; weight [D], same dtype; sums are kept in f32. Differentiable in both.
+/// x [T, D] f32 or bf16, contiguous; weight [D], same dtype; sums are kept in f32. Differentiable
+/// in both.
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 
 /// (x + residual, rms_norm(x + residual, weight)) in one pass; both results carry gradient.

@@ -18,12 +18,13 @@ constexpr int64_t kSumBlock = 16384;
 
 void check_flat(const char* where, const char* name, const at::Tensor& x) {
   check_input(where, name, x);
-  TORCH_CHECK(x.scalar_type() == at::kFloat, where, ": ", name, " is ", x.scalar_type(), ", must be f32");
+  TORCH_CHECK(x.scalar_type() == at::kFloat, where, ": ", name, " is ", x.scalar_type(),
+              ", must be f32");
 }
 
 /// Composed of ATen operators: devices without a fused pass.
-void adamw_reference(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_avg, at::Tensor& exp_avg_sq,
-                     const AdamW& s) {
+void adamw_reference(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_avg,
+                     at::Tensor& exp_avg_sq, const AdamW& s) {
   const double step = static_cast<double>(s.step);
   const double correction1 = 1 - std::pow(s.beta1, step), correction2 = 1 - std::pow(s.beta2, step);
   const at::Tensor g = gradient * s.gradient_scale;
@@ -49,24 +50,27 @@ AdamWArgs make_args(const AdamW& s) {
 
 }  // namespace
 
-void adamw_(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_avg, at::Tensor& exp_avg_sq,
-            const AdamW& settings) {
+void adamw_(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_avg,
+            at::Tensor& exp_avg_sq, const AdamW& settings) {
   const at::NoGradGuard no_grad;
   check_flat("adamw_", "parameter", parameter);
   for (const at::Tensor* x : {&gradient, &std::as_const(exp_avg), &std::as_const(exp_avg_sq)}) {
     check_flat("adamw_", "gradient or state", *x);
-    TORCH_CHECK(x->numel() == parameter.numel() && x->device() == parameter.device(), "adamw_: gradient or state has ",
-                x->numel(), " elements on ", x->device(), ", must have ", parameter.numel(), " on ",
-                parameter.device());
+    TORCH_CHECK(x->numel() == parameter.numel() && x->device() == parameter.device(),
+                "adamw_: gradient or state has ", x->numel(), " elements on ", x->device(),
+                ", must have ", parameter.numel(), " on ", parameter.device());
   }
-  TORCH_CHECK(settings.step >= 1, "adamw_: step is ", settings.step, ", the first update is step 1");
-  if (!parameter.is_cpu()) return adamw_reference(parameter, gradient, exp_avg, exp_avg_sq, settings);
+  TORCH_CHECK(settings.step >= 1, "adamw_: step is ", settings.step,
+              ", the first update is step 1");
+  if (!parameter.is_cpu())
+    return adamw_reference(parameter, gradient, exp_avg, exp_avg_sq, settings);
   AdamWArgs args = make_args(settings);
   args.parameter = parameter.mutable_data_ptr<float>();
   args.gradient = gradient.const_data_ptr<float>();
   args.exp_avg = exp_avg.mutable_data_ptr<float>();
   args.exp_avg_sq = exp_avg_sq.mutable_data_ptr<float>();
-  at::parallel_for(0, parameter.numel(), 16384, [&](int64_t b, int64_t e) { loops().adamw(args, b, e); });
+  at::parallel_for(0, parameter.numel(), 16384,
+                   [&](int64_t b, int64_t e) { loops().adamw(args, b, e); });
 }
 
 double sum_of_squares(const at::Tensor& x) {
@@ -77,8 +81,8 @@ double sum_of_squares(const at::Tensor& x) {
   const float* data = x.const_data_ptr<float>();
   at::parallel_for(0, blocks, 2, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b)
-      sums[static_cast<size_t>(b)] =
-          loops().sum_of_squares(data + b * kSumBlock, std::min(kSumBlock, x.numel() - b * kSumBlock));
+      sums[static_cast<size_t>(b)] = loops().sum_of_squares(
+          data + b * kSumBlock, std::min(kSumBlock, x.numel() - b * kSumBlock));
   });
   double total = 0;
   for (const double sum : sums) total += sum;

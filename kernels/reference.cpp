@@ -10,20 +10,24 @@ namespace veomni::kernels::reference {
 namespace {
 
 /// Rows in f32 unless they are f64: norms and softmax are not computed in bf16.
-at::Tensor widen(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
+at::Tensor widen(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
+}
 
 /// x [T, heads, H] rotated by its positions, halves as Hugging Face's rotate_half.
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& positions, double theta) {
   const int64_t half = x.size(2) / 2;
   const auto options = at::TensorOptions().dtype(at::kDouble).device(x.device());
-  const at::Tensor frequency = at::pow(theta, -at::arange(half, options) / static_cast<double>(half));
+  const at::Tensor frequency =
+      at::pow(theta, -at::arange(half, options) / static_cast<double>(half));
   const at::Tensor angle = (positions.to(at::kDouble).unsqueeze(1) * frequency).unsqueeze(1);
   const at::Tensor cosine = angle.cos().to(x.scalar_type()), sine = angle.sin().to(x.scalar_type());
   const at::Tensor a = x.narrow(2, 0, half), b = x.narrow(2, half, half);
   return at::cat({a * cosine - b * sine, b * cosine + a * sine}, 2);
 }
 
-at::Tensor prepare(at::Tensor x, const at::Tensor& weight, const at::Tensor& positions, const AttentionShape& shape) {
+at::Tensor prepare(at::Tensor x, const at::Tensor& weight, const at::Tensor& positions,
+                   const AttentionShape& shape) {
   if (weight.defined()) x = reference::rms_norm(x, widen(weight), shape.qk_norm_eps);
   return shape.rope_theta > 0 ? rotate(x, positions, shape.rope_theta) : x;
 }
@@ -32,18 +36,21 @@ at::Tensor prepare(at::Tensor x, const at::Tensor& weight, const at::Tensor& pos
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal) {
   const int64_t group = q.size(1) / k.size(1), length = q.size(0);
   const at::Tensor keys = k.repeat_interleave(group, 1).permute({1, 2, 0});
-  at::Tensor scores = at::matmul(q.transpose(0, 1), keys) / std::sqrt(static_cast<double>(q.size(2)));
+  at::Tensor scores =
+      at::matmul(q.transpose(0, 1), keys) / std::sqrt(static_cast<double>(q.size(2)));
   if (causal) {
     const at::Tensor hidden = at::ones({length, length}, q.options().dtype(at::kBool)).triu(1);
     scores = scores.masked_fill(hidden, -INFINITY);
   }
-  return at::matmul(scores.softmax(-1), v.repeat_interleave(group, 1).transpose(0, 1)).transpose(0, 1);
+  return at::matmul(scores.softmax(-1), v.repeat_interleave(group, 1).transpose(0, 1))
+      .transpose(0, 1);
 }
 
 }  // namespace
 
-at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight,
-                            const at::Tensor& positions, const at::Tensor& cu_seqlens, const AttentionShape& shape) {
+at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
+                            const at::Tensor& k_weight, const at::Tensor& positions,
+                            const at::Tensor& cu_seqlens, const AttentionShape& shape) {
   const int64_t queries = shape.query_heads, keys = shape.key_value_heads, tokens = qkv.size(0);
   const at::Tensor heads = widen(qkv).view({tokens, queries + 2 * keys, shape.head_dim});
   const at::Tensor q = prepare(heads.narrow(1, 0, queries), q_weight, positions, shape);
@@ -64,18 +71,20 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight, c
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   const at::Tensor wide = widen(x);
-  return (wide * at::rsqrt(wide.square().mean(-1, true) + epsilon) * widen(weight)).to(x.scalar_type());
+  return (wide * at::rsqrt(wide.square().mean(-1, true) + epsilon) * widen(weight))
+      .to(x.scalar_type());
 }
 
 at::Tensor swiglu(const at::Tensor& gate_up) {
   const int64_t width = gate_up.size(1) / 2;
   const at::Tensor wide = widen(gate_up);
-  return (at::silu(wide.narrow(1, 0, width)) * wide.narrow(1, width, width)).to(gate_up.scalar_type());
+  return (at::silu(wide.narrow(1, 0, width)) * wide.narrow(1, width, width))
+      .to(gate_up.scalar_type());
 }
 
-at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& labels,
-                                const at::Tensor& label_weights, double scale, at::Tensor* losses_out,
-                                at::Tensor* correct_out) {
+at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight,
+                                const at::Tensor& labels, const at::Tensor& label_weights,
+                                double scale, at::Tensor* losses_out, at::Tensor* correct_out) {
   const at::Tensor logits = at::matmul(widen(hidden), widen(weight).t());
   const at::Tensor counted = labels.ge(0);
   const at::Tensor chosen = logits.gather(1, labels.clamp_min(0).unsqueeze(1)).squeeze(1);
@@ -99,6 +108,8 @@ at::Tensor moe_experts(const at::Tensor& x, const at::Tensor& gates, const at::T
   return out.to(x.scalar_type());
 }
 
-at::Tensor embedding(const at::Tensor& weight, const at::Tensor& ids) { return at::embedding(weight, ids); }
+at::Tensor embedding(const at::Tensor& weight, const at::Tensor& ids) {
+  return at::embedding(weight, ids);
+}
 
 }  // namespace veomni::kernels::reference

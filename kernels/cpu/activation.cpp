@@ -22,7 +22,8 @@ struct Swiglu : torch::autograd::Function<Swiglu> {
     args.width = width;
     args.gate_up = gate_up.const_data_ptr();
     args.y = y.mutable_data_ptr();
-    for_rows(tokens, 2 * width, [&](int64_t begin, int64_t end) { loops().swiglu_forward(args, begin, end); });
+    for_rows(tokens, 2 * width,
+             [&](int64_t begin, int64_t end) { loops().swiglu_forward(args, begin, end); });
     ctx->save_for_backward({gate_up});
     return y;
   }

@@ -42,8 +42,7 @@ void swiglu_forward(const SwigluArgs& args, int64_t begin, int64_t end) {
 }
 
 void swiglu_backward(const SwigluArgs& args, int64_t begin, int64_t end) {
-  args.scalar == Scalar::f32 ? backward<float>(args, begin, end)
-                             : backward<Bf16>(args, begin, end);
+  args.scalar == Scalar::f32 ? backward<float>(args, begin, end) : backward<Bf16>(args, begin, end);
 }
 
 template <class T>

@@ -1,6 +1,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
+#include <optional>
+
 #include "kernels/cpu/fused.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/parallel.h"
@@ -15,7 +17,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const float* floats(const at::Tensor& x) { return x.defined() ? x.const_data_ptr<float>() : nullptr; }
+const float* floats(const at::Tensor& x) {
+  return x.defined() ? x.const_data_ptr<float>() : nullptr;
+}
 
 at::Tensor as_float(const at::Tensor& x) { return x.defined() ? x.to(at::kFloat) : x; }
 
@@ -44,7 +48,8 @@ struct Inputs {
   int64_t longest() const {
     const int32_t* begin = cu_seqlens.const_data_ptr<int32_t>();
     int64_t longest = 0;
-    for (int64_t s = 0; s < samples(); ++s) longest = std::max<int64_t>(longest, begin[s + 1] - begin[s]);
+    for (int64_t s = 0; s < samples(); ++s)
+      longest = std::max<int64_t>(longest, begin[s + 1] - begin[s]);
     return longest;
   }
   /// Rows that belong to no sample get zeros.
@@ -63,10 +68,21 @@ void run(Body body, const AttentionArgs& args, const Inputs& in) {
   });
 }
 
+using Optional = std::optional<at::Tensor>;  // Function refuses undefined tensors as arguments
+
+/// Tensors without gradient: a struct hides them from autograd.
+struct Constants {
+  RopeTable table;
+  at::Tensor cu_seqlens;
+};
+
 struct PackedAttention : torch::autograd::Function<PackedAttention> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, const at::Tensor& q_weight,
-                            const at::Tensor& k_weight, const at::Tensor& cosine, const at::Tensor& sine,
-                            const at::Tensor& rows, const at::Tensor& cu_seqlens, const AttentionShape& shape) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, const Optional& q,
+                            const Optional& k, const Constants& constants,
+                            const AttentionShape& shape) {
+    const at::Tensor q_weight = q.value_or(at::Tensor()), k_weight = k.value_or(at::Tensor());
+    const auto& [cosine, sine, rows] = constants.table;
+    const at::Tensor& cu_seqlens = constants.cu_seqlens;
     const Inputs in{qkv, as_float(q_weight), as_float(k_weight), cosine, sine, rows, cu_seqlens};
     at::Tensor out = at::empty({qkv.size(0), shape.query_heads * shape.head_dim}, qkv.options());
     const at::Tensor lse = at::empty({qkv.size(0), shape.query_heads}, at::kFloat);
@@ -76,8 +92,8 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     run(loops().attention_forward, args, in);
     in.clear_rest(out);
     ctx->save_for_backward({qkv, q_weight, k_weight, cosine, sine, rows, cu_seqlens, out, lse});
-    ctx->saved_data["heads"] = std::vector<int64_t>{shape.query_heads, shape.key_value_heads, shape.head_dim,
-                                                    shape.causal};
+    ctx->saved_data["heads"] = std::vector<int64_t>{shape.query_heads, shape.key_value_heads,
+                                                    shape.head_dim, shape.causal};
     ctx->saved_data["epsilon"] = shape.qk_norm_eps;
     return out;
   }
@@ -85,9 +101,10 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const auto saved = ctx->get_saved_variables();
     const auto heads = ctx->saved_data["heads"].toIntVector();
-    const AttentionShape shape{heads[0], heads[1], heads[2], heads[3] != 0, 0,
-                               ctx->saved_data["epsilon"].toDouble()};
-    const Inputs in{saved[0], as_float(saved[1]), as_float(saved[2]), saved[3], saved[4], saved[5], saved[6]};
+    const AttentionShape shape{heads[0],      heads[1], heads[2],
+                               heads[3] != 0, 0,        ctx->saved_data["epsilon"].toDouble()};
+    const Inputs in{saved[0], as_float(saved[1]), as_float(saved[2]), saved[3], saved[4], saved[5],
+                    saved[6]};
     const at::Tensor d_out = gradients[0].contiguous();
     at::Tensor d_qkv = at::empty(in.qkv.sizes(), in.qkv.options());
     AttentionArgs args = in.args(shape);
@@ -103,19 +120,25 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     run(loops().attention_backward, args, in);
     in.clear_rest(d_qkv);
     const auto d_weight = [&](const at::Tensor& weight, int64_t which) {
-      return weight.defined() ? d_weights.select(1, which).sum(0).to(weight.scalar_type()) : at::Tensor();
+      return weight.defined() ? d_weights.select(1, which).sum(0).to(weight.scalar_type())
+                              : at::Tensor();
     };
-    return {d_qkv, d_weight(saved[1], 0), d_weight(saved[2], 1), {}, {}, {}, {}, {}};
+    return {d_qkv, d_weight(saved[1], 0), d_weight(saved[2], 1), {}, {}};
   }
 };
 
 }  // namespace
 
-at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight,
-                            const at::Tensor& positions, const at::Tensor& cu_seqlens, const AttentionShape& shape) {
-  RopeTable table;
-  if (shape.rope_theta > 0) table = rope_table(positions, shape.rope_theta, shape.head_dim);
-  return PackedAttention::apply(qkv, q_weight, k_weight, table.cosine, table.sine, table.rows, cu_seqlens, shape);
+at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
+                            const at::Tensor& k_weight, const at::Tensor& positions,
+                            const at::Tensor& cu_seqlens, const AttentionShape& shape) {
+  Constants constants{{}, cu_seqlens};
+  if (shape.rope_theta > 0)
+    constants.table = rope_table(positions, shape.rope_theta, shape.head_dim);
+  const auto optional = [](const at::Tensor& x) {
+    return x.defined() ? Optional(x) : std::nullopt;
+  };
+  return PackedAttention::apply(qkv, optional(q_weight), optional(k_weight), constants, shape);
 }
 
 }  // namespace veomni::kernels::cpu

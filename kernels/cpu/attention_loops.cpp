@@ -1,15 +1,15 @@
-// Attention of one sample and one key-value head, in blocks that stay in the caches. Probabilities exist for 16 queries
-// at a time; backward recomputes them from the logarithm of the denominator (Dao et al. 2022, arXiv:2205.14135).
-// L tokens of the sample, H head size, Hp = H in whole vectors
+// Attention of one sample and one key-value head, in blocks that stay in the caches. Probabilities
+// exist for 16 queries at a time; backward recomputes them from the logarithm of the denominator
+// (Dao et al. 2022, arXiv:2205.14135). L tokens of the sample, H head size, Hp = H in whole vectors
 #include "kernels/cpu/attention_rows.h"
 #include "kernels/cpu/tile.h"
 
 namespace veomni::kernels::VEOMNI_ISA {
 namespace {
 
-constexpr int64_t kQueries = 16;       // rows of one block of scores
-constexpr int64_t kForwardKeys = 256;  // columns of it: 16 KB of scores
-constexpr int64_t kBackwardKeys = 128; // there are two such blocks in backward
+constexpr int64_t kQueries = 16;        // rows of one block of scores
+constexpr int64_t kForwardKeys = 256;   // columns of it: 16 KB of scores
+constexpr int64_t kBackwardKeys = 128;  // there are two such blocks in backward
 constexpr int64_t kScoreRow = kForwardKeys + kLanes;
 constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
@@ -102,7 +102,8 @@ void load_keys_and_values(const Head<T>& head, float* keys, float* values) {
   clear(values + head.length * head.padded, rest);
 }
 
-/// queries [kQueries, Hp] from token q0 on, scaled so that scores are exponents of 2; zero past the sample.
+/// queries [kQueries, Hp] from token q0 on, scaled so that scores are exponents of 2; zero past the
+/// sample.
 template <class T>
 void load_queries(const Head<T>& head, int64_t q0, int64_t query_head, float* rows) {
   const int64_t count = smaller(kQueries, head.length - q0);
@@ -116,10 +117,18 @@ void load_queries(const Head<T>& head, int64_t q0, int64_t query_head, float* ro
 template <class T>
 void score_block(const Head<T>& head, const float* rows, const float* panels, int64_t k0,
                  int64_t keys, float* block) {
-  multiply({.a = rows, .a_row = head.padded, .a_depth = 1,
-            .b = panels + k0 * head.transposed, .b_depth = kPanel,
-            .b_panel = head.transposed * kPanel, .c = block, .c_row = kScoreRow,
-            .rows = kQueries, .cols = round_up(keys, kLanes), .depth = head.dim, .add = false});
+  multiply({.a = rows,
+            .a_row = head.padded,
+            .a_depth = 1,
+            .b = panels + k0 * head.transposed,
+            .b_depth = kPanel,
+            .b_panel = head.transposed * kPanel,
+            .c = block,
+            .c_row = kScoreRow,
+            .rows = kQueries,
+            .cols = round_up(keys, kLanes),
+            .depth = head.dim,
+            .add = false});
 }
 
 /// Running softmax state of kQueries rows.
@@ -176,9 +185,18 @@ void forward_block(const Head<T>& head, int64_t q0, int64_t query_head, Arena ar
       for (int64_t r = 0; r < kQueries; ++r)
 #pragma omp simd
         for (int64_t h = 0; h < head.padded; ++h) sums[r * head.padded + h] *= state.rescale[r];
-    multiply({.a = scores, .a_row = kScoreRow, .a_depth = 1, .b = head.values + k0 * head.padded,
-              .b_depth = head.padded, .b_panel = kPanel, .c = sums, .c_row = head.padded,
-              .rows = kQueries, .cols = head.padded, .depth = keys, .add = k0 > 0});
+    multiply({.a = scores,
+              .a_row = kScoreRow,
+              .a_depth = 1,
+              .b = head.values + k0 * head.padded,
+              .b_depth = head.padded,
+              .b_panel = kPanel,
+              .c = sums,
+              .c_row = head.padded,
+              .rows = kQueries,
+              .cols = head.padded,
+              .depth = keys,
+              .add = k0 > 0});
   }
   store_outputs(head, q0, query_head, state, sums);
 }
@@ -255,17 +273,35 @@ void backward_block(const Head<T>& head, const Gradients& g, int64_t q0, int64_t
     score_block(head, d_rows, g.value_panels, k0, keys, d_scores);
     for (int64_t r = 0; r < count; ++r)
       softmax_backward_row(scores + r * kScoreRow, d_scores + r * kScoreRow,
-                           head.visible(q0 + r, k0, keys), width,
-                           lse[r * head.args.query_heads], delta[r]);
-    Product by_keys{.a = scores, .a_row = 1, .a_depth = kScoreRow, .b = d_rows, .b_depth = padded,
-                    .b_panel = kPanel, .c = g.d_values + k0 * padded, .c_row = padded,
-                    .rows = keys, .cols = padded, .depth = count, .add = true};
+                           head.visible(q0 + r, k0, keys), width, lse[r * head.args.query_heads],
+                           delta[r]);
+    Product by_keys{.a = scores,
+                    .a_row = 1,
+                    .a_depth = kScoreRow,
+                    .b = d_rows,
+                    .b_depth = padded,
+                    .b_panel = kPanel,
+                    .c = g.d_values + k0 * padded,
+                    .c_row = padded,
+                    .rows = keys,
+                    .cols = padded,
+                    .depth = count,
+                    .add = true};
     multiply(by_keys);
     by_keys.a = d_scores, by_keys.b = rows, by_keys.c = g.d_keys + k0 * padded;
     multiply(by_keys);
-    multiply({.a = d_scores, .a_row = kScoreRow, .a_depth = 1, .b = g.keys + k0 * padded,
-              .b_depth = padded, .b_panel = kPanel, .c = d_queries, .c_row = padded,
-              .rows = round_up(count, kTileRows), .cols = padded, .depth = keys, .add = k0 > 0});
+    multiply({.a = d_scores,
+              .a_row = kScoreRow,
+              .a_depth = 1,
+              .b = g.keys + k0 * padded,
+              .b_depth = padded,
+              .b_panel = kPanel,
+              .c = d_queries,
+              .c_row = padded,
+              .rows = round_up(count, kTileRows),
+              .cols = padded,
+              .depth = keys,
+              .add = k0 > 0});
   }
   for (int64_t r = 0; r < count; ++r) {
     const int64_t offset = head.query_offset(q0 + r, query_head);

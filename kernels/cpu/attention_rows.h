@@ -1,6 +1,6 @@
 #pragma once
-// One head of one token on its way into attention (norm, rotation, scale) and its gradient on the way out.
-// Only for *_loops.cpp.
+// One head of one token on its way into attention (norm, rotation, scale) and its gradient on the
+// way out. Only for *_loops.cpp.
 
 #include "kernels/cpu/vector.h"
 
@@ -52,7 +52,8 @@ inline void load_row(const T* raw, const RowMap& map, int64_t token, float scale
   for (int64_t h = dim; h < map.padded; ++h) row[h] = 0;
 }
 
-/// The gradient of load_row: `row` [H] is overwritten, the result goes to d_raw, the weight's share is added.
+/// The gradient of load_row: `row` [H] is overwritten, the result goes to d_raw, the weight's share
+/// is added.
 template <class T>
 inline void finish_row(float* row, const RowMap& map, int64_t token, float scale, const T* raw,
                        T* d_raw, float* d_weight) {

@@ -22,7 +22,9 @@ struct Head {
   bool d_hidden_wanted = false, d_weight_wanted = false;
   at::Tensor d_hidden, d_weight;
 
-  int64_t chunk_rows() const { return std::max<int64_t>(64, kChunkLogits / std::max<int64_t>(1, weight.size(0))); }
+  int64_t chunk_rows() const {
+    return std::max<int64_t>(64, kChunkLogits / std::max<int64_t>(1, weight.size(0)));
+  }
 
   void softmax(const at::Tensor& logits, int64_t begin) {
     CrossEntropyArgs args;
@@ -31,7 +33,8 @@ struct Head {
     args.gradient = d_hidden_wanted || d_weight_wanted;
     args.scale = static_cast<float>(scale);
     args.labels = labels.const_data_ptr<int64_t>() + begin;
-    args.label_weights = label_weights.defined() ? label_weights.const_data_ptr<float>() + begin : nullptr;
+    args.label_weights =
+        label_weights.defined() ? label_weights.const_data_ptr<float>() + begin : nullptr;
     args.losses = losses.mutable_data_ptr<float>() + begin;
     args.correct = correct.defined() ? correct.mutable_data_ptr<uint8_t>() + begin : nullptr;
     for_rows(logits.size(0), 4 * logits.size(1),
@@ -53,7 +56,8 @@ struct Head {
   /// scale · Σ loss · weight, summed in f64 in the order of the tokens.
   at::Tensor total() const {
     const float* loss = losses.const_data_ptr<float>();
-    const float* weights = label_weights.defined() ? label_weights.const_data_ptr<float>() : nullptr;
+    const float* weights =
+        label_weights.defined() ? label_weights.const_data_ptr<float>() : nullptr;
     double sum = 0;
     for (int64_t t = 0; t < losses.numel(); ++t)
       sum += static_cast<double>(loss[t]) * (weights ? static_cast<double>(weights[t]) : 1.0);
@@ -76,9 +80,12 @@ at::Tensor scaled(const at::Tensor& gradient, const at::Tensor& factor) {
 }
 
 struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor&, Head* head) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor&,
+                            Head* head) {
     const at::Tensor total = head->run();
-    const auto back = [&](const at::Tensor& g) { return g.defined() ? g.to(hidden.scalar_type()) : g; };
+    const auto back = [&](const at::Tensor& g) {
+      return g.defined() ? g.to(hidden.scalar_type()) : g;
+    };
     ctx->save_for_backward({back(head->d_hidden), back(head->d_weight)});
     return total;
   }
@@ -90,9 +97,9 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
 
 }  // namespace
 
-at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& labels,
-                                const at::Tensor& label_weights, double scale, at::Tensor* losses_out,
-                                at::Tensor* correct_out) {
+at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight,
+                                const at::Tensor& labels, const at::Tensor& label_weights,
+                                double scale, at::Tensor* losses_out, at::Tensor* correct_out) {
   const int64_t tokens = hidden.size(0);
   Head head;
   head.hidden = hidden.detach().to(at::kFloat);

@@ -23,7 +23,8 @@ struct Embedding : torch::autograd::Function<Embedding> {
     args.source = weight.const_data_ptr();
     args.index = ids.const_data_ptr<int64_t>();
     args.target = out.mutable_data_ptr();
-    for_rows(tokens, dim, [&](int64_t begin, int64_t end) { loops().gather_rows(args, begin, end); });
+    for_rows(tokens, dim,
+             [&](int64_t begin, int64_t end) { loops().gather_rows(args, begin, end); });
     ctx->save_for_backward({ids});
     ctx->saved_data["rows"] = weight.size(0);
     return out;
@@ -50,6 +51,8 @@ struct Embedding : torch::autograd::Function<Embedding> {
 
 }  // namespace
 
-at::Tensor embedding(const at::Tensor& weight, const at::Tensor& ids) { return Embedding::apply(weight, ids); }
+at::Tensor embedding(const at::Tensor& weight, const at::Tensor& ids) {
+  return Embedding::apply(weight, ids);
+}
 
 }  // namespace veomni::kernels::cpu

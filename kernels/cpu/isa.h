@@ -1,5 +1,6 @@
 #pragma once
-// Which instruction set the CPU kernels run on: the best this machine has, or the one VEOMNI_ISA names.
+// Which instruction set the CPU kernels run on: the best this machine has, or the one VEOMNI_ISA
+// names.
 
 #include <string>
 #include <string_view>
@@ -9,7 +10,8 @@
 
 namespace veomni::kernels {
 
-/// The loops of the chosen instruction set. Throws DeviceError when VEOMNI_ISA names an unknown or unsupported one.
+/// The loops of the chosen instruction set. Throws DeviceError when VEOMNI_ISA names an unknown or
+/// unsupported one.
 const Loops& loops();
 
 /// "sse2", "avx2" or "avx512": what loops() runs on.

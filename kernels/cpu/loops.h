@@ -1,7 +1,8 @@
 #pragma once
-// The contract between tensors (kernels/cpu/*.cpp) and the hot loops (kernels/cpu/*_loops.cpp), which are compiled
-// once for each instruction set and see raw pointers only. kernels/cpu/isa.h chooses the table at start-up.
-// T tokens, D model, F feed-forward width, N query heads, K key-value heads, H head size, V vocabulary
+// The contract between tensors (kernels/cpu/*.cpp) and the hot loops (kernels/cpu/*_loops.cpp),
+// which are compiled once for each instruction set and see raw pointers only. kernels/cpu/isa.h
+// chooses the table at start-up. T tokens, D model, F feed-forward width, N query heads, K
+// key-value heads, H head size, V vocabulary
 
 #include <cstdint>
 
@@ -17,18 +18,19 @@ struct AttentionArgs {
   int64_t query_heads = 0, key_value_heads = 0, head_dim = 0;
   bool causal = true;
   float qk_norm_eps = 0;
-  const void* qkv = nullptr;          ///< [T, (N + 2K) H]
-  const float* q_weight = nullptr;    ///< [H], null without the norm
+  const void* qkv = nullptr;        ///< [T, (N + 2K) H]
+  const float* q_weight = nullptr;  ///< [H], null without the norm
   const float* k_weight = nullptr;
-  const float* cosine = nullptr;      ///< [P, H/2], null without rotation
+  const float* cosine = nullptr;  ///< [P, H/2], null without rotation
   const float* sine = nullptr;
-  const int64_t* positions = nullptr; ///< [T] rows of cosine and sine
+  const int64_t* positions = nullptr;  ///< [T] rows of cosine and sine
   const int32_t* cu_seqlens = nullptr;
-  void* out = nullptr;                ///< [T, N H]
-  float* lse = nullptr;               ///< [T, N] log2 of the softmax denominator; its exponents are in base 2
+  void* out = nullptr;   ///< [T, N H]
+  float* lse = nullptr;  ///< [T, N] log2 of the softmax denominator; its exponents are in base 2
   const void* d_out = nullptr;
   void* d_qkv = nullptr;
-  float* d_weights = nullptr;         ///< [S K, 2H] one row for each (sample, key-value head), null without the norm
+  float* d_weights =
+      nullptr;  ///< [S K, 2H] one row for each (sample, key-value head), null without the norm
 };
 
 struct NormArgs {
@@ -40,9 +42,9 @@ struct NormArgs {
   const void* weight = nullptr;    ///< [D]
   void* sum = nullptr;             ///< [T, D], written when residual is given
   void* y = nullptr;
-  float* rstd = nullptr;           ///< [T]
+  float* rstd = nullptr;  ///< [T]
   const void* d_y = nullptr;
-  const void* d_sum = nullptr;     ///< [T, D] or null: added to d_x
+  const void* d_sum = nullptr;  ///< [T, D] or null: added to d_x
   void* d_x = nullptr;
 };
 
@@ -57,7 +59,7 @@ struct SwigluArgs {
 
 struct CrossEntropyArgs {
   int64_t vocabulary = 0;
-  float* logits = nullptr;               ///< [rows, V]; becomes the gradient when `gradient` is set
+  float* logits = nullptr;  ///< [rows, V]; becomes the gradient when `gradient` is set
   bool gradient = false;
   float scale = 1;
   const int64_t* labels = nullptr;       ///< [rows]
@@ -97,7 +99,8 @@ struct RowsArgs {
   void* target = nullptr;
 };
 
-/// One table for each instruction set. Ranges [begin, end) are rows, tokens or elements: callers split them over threads.
+/// One table for each instruction set. Ranges [begin, end) are rows, tokens or elements: callers
+/// split them over threads.
 struct Loops {
   void (*attention_forward)(const AttentionArgs&, int64_t sample, int64_t head, float* scratch);
   void (*attention_backward)(const AttentionArgs&, int64_t sample, int64_t head, float* scratch);
@@ -121,18 +124,19 @@ struct Loops {
   void (*gather_rows)(const RowsArgs&, int64_t begin, int64_t end);
   /// target[t] = Σ_j weights[t, j] · source[index[t k + j]]
   void (*combine_rows)(const RowsArgs&, int64_t begin, int64_t end);
-  /// target[index[t]] += source[t] in the order of t, for all `tokens`, columns [begin, end) only. target is f32.
+  /// target[index[t]] += source[t] in the order of t, for all `tokens`, columns [begin, end) only.
+  /// target is f32.
   void (*scatter_add_columns)(const RowsArgs&, int64_t tokens, int64_t begin, int64_t end);
 };
 
-#define VEOMNI_DECLARE_LOOPS(isa)         \
-  namespace isa {                         \
-  void fill_attention(Loops& loops);      \
-  void fill_norm(Loops& loops);           \
-  void fill_activation(Loops& loops);     \
-  void fill_cross_entropy(Loops& loops);  \
-  void fill_optimizer(Loops& loops);      \
-  void fill_rows(Loops& loops);           \
+#define VEOMNI_DECLARE_LOOPS(isa)        \
+  namespace isa {                        \
+  void fill_attention(Loops& loops);     \
+  void fill_norm(Loops& loops);          \
+  void fill_activation(Loops& loops);    \
+  void fill_cross_entropy(Loops& loops); \
+  void fill_optimizer(Loops& loops);     \
+  void fill_rows(Loops& loops);          \
   }
 VEOMNI_DECLARE_LOOPS(sse2)
 VEOMNI_DECLARE_LOOPS(avx2)

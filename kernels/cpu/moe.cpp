@@ -7,7 +7,8 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/parallel.h"
 
-// T tokens, D model, E experts, k choices a token, R = T k rows sorted by expert, F width of one expert
+// T tokens, D model, E experts, k choices a token, R = T k rows sorted by expert, F width of one
+// expert
 
 namespace veomni::kernels::cpu {
 namespace {
@@ -22,7 +23,8 @@ struct Order {
 
 Order sort_by_expert(const at::Tensor& chosen, int64_t experts) {
   const int64_t tokens = chosen.size(0), choices = chosen.size(1), rows = tokens * choices;
-  Order order{at::zeros({experts + 1}, at::kLong), at::empty({rows}, at::kLong), at::empty({tokens, choices}, at::kLong)};
+  Order order{at::zeros({experts + 1}, at::kLong), at::empty({rows}, at::kLong),
+              at::empty({tokens, choices}, at::kLong)};
   const int64_t* expert = chosen.const_data_ptr<int64_t>();
   int64_t* begin = order.begin.mutable_data_ptr<int64_t>();
   for (int64_t i = 0; i < rows; ++i) ++begin[expert[i] + 1];
@@ -37,8 +39,8 @@ Order sort_by_expert(const at::Tensor& chosen, int64_t experts) {
   return order;
 }
 
-/// f(expert, first row, rows) for every expert: experts side by side with one thread each when there are enough of
-/// them, one after another with all threads inside the products otherwise.
+/// f(expert, first row, rows) for every expert: experts side by side with one thread each when
+/// there are enough of them, one after another with all threads inside the products otherwise.
 template <class F>
 void for_experts(const at::Tensor& begin, const F& f) {
   const int64_t experts = begin.numel() - 1;
@@ -74,14 +76,16 @@ at::Tensor combine(const at::Tensor& source, const at::Tensor& row, const at::Te
   args.index = row.const_data_ptr<int64_t>();
   args.weights = weights.defined() ? weights.const_data_ptr<float>() : nullptr;
   args.target = out.mutable_data_ptr();
-  for_rows(row.size(0), args.dim * args.choices, [&](int64_t b, int64_t e) { loops().combine_rows(args, b, e); });
+  for_rows(row.size(0), args.dim * args.choices,
+           [&](int64_t b, int64_t e) { loops().combine_rows(args, b, e); });
   return out;
 }
 
-/// result[rows of e] = x[rows of e] · weights[e]ᵀ or · weights[e], with `after` on the rows while they are in cache.
+/// result[rows of e] = x[rows of e] · weights[e]ᵀ or · weights[e], with `after` on the rows while
+/// they are in cache.
 template <class After>
-at::Tensor grouped(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& begin, bool transposed,
-                   const After& after) {
+at::Tensor grouped(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& begin,
+                   bool transposed, const After& after) {
   const at::Tensor out = at::empty({x.size(0), weights.size(transposed ? 1 : 2)}, x.options());
   for_experts(begin, [&](int64_t e, int64_t first, int64_t rows) {
     if (rows == 0) return;
@@ -94,9 +98,11 @@ at::Tensor grouped(const at::Tensor& x, const at::Tensor& weights, const at::Ten
 
 constexpr auto kNothing = [](int64_t, int64_t, const at::Tensor&) {};
 
-/// [E, rows, columns] gradient of the experts' weights: left[rows of e]ᵀ · right[rows of e], zero without rows.
+/// [E, rows, columns] gradient of the experts' weights: left[rows of e]ᵀ · right[rows of e], zero
+/// without rows.
 at::Tensor outer(const at::Tensor& left, const at::Tensor& right, const at::Tensor& begin) {
-  const at::Tensor out = at::empty({begin.numel() - 1, left.size(1), right.size(1)}, left.options());
+  const at::Tensor out =
+      at::empty({begin.numel() - 1, left.size(1), right.size(1)}, left.options());
   for_experts(begin, [&](int64_t e, int64_t first, int64_t rows) {
     at::Tensor target = out[e];
     if (rows == 0) return void(target.zero_());
@@ -112,7 +118,8 @@ at::Tensor swiglu_rows(const at::Tensor& gate_up) {
   args.width = hidden.size(1);
   args.gate_up = gate_up.const_data_ptr();
   args.y = hidden.mutable_data_ptr();
-  for_rows(gate_up.size(0), gate_up.size(1), [&](int64_t b, int64_t e) { loops().swiglu_forward(args, b, e); });
+  for_rows(gate_up.size(0), gate_up.size(1),
+           [&](int64_t b, int64_t e) { loops().swiglu_forward(args, b, e); });
   return hidden;
 }
 
@@ -121,9 +128,11 @@ struct RowGradients {
   at::Tensor hidden, d_pre, d_gates;
 };
 
-/// From d_raw [R, F], the gradient of the activations before the gates: hidden becomes gate · activation, which is what
-/// the gradient of `down` multiplies, so neither the activations nor the experts' outputs were saved.
-RowGradients activation_backward(const at::Tensor& pre, const at::Tensor& d_raw, const at::Tensor& row_gates) {
+/// From d_raw [R, F], the gradient of the activations before the gates: hidden becomes gate ·
+/// activation, which is what the gradient of `down` multiplies, so neither the activations nor the
+/// experts' outputs were saved.
+RowGradients activation_backward(const at::Tensor& pre, const at::Tensor& d_raw,
+                                 const at::Tensor& row_gates) {
   RowGradients g{at::empty(d_raw.sizes(), d_raw.options()), at::empty(pre.sizes(), pre.options()),
                  at::empty({pre.size(0)}, at::kFloat)};
   MoeArgs args;
@@ -135,13 +144,15 @@ RowGradients activation_backward(const at::Tensor& pre, const at::Tensor& d_raw,
   args.hidden = g.hidden.mutable_data_ptr();
   args.d_gate_up = g.d_pre.mutable_data_ptr();
   args.d_gates = g.d_gates.mutable_data_ptr<float>();
-  for_rows(pre.size(0), pre.size(1), [&](int64_t b, int64_t e) { loops().moe_backward(args, b, e); });
+  for_rows(pre.size(0), pre.size(1),
+           [&](int64_t b, int64_t e) { loops().moe_backward(args, b, e); });
   return g;
 }
 
 struct MoeExperts : torch::autograd::Function<MoeExperts> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& gates,
-                            const at::Tensor& chosen, const at::Tensor& gate_up, const at::Tensor& down) {
+                            const at::Tensor& chosen, const at::Tensor& gate_up,
+                            const at::Tensor& down) {
     const Order order = sort_by_expert(chosen, gate_up.size(0));
     const at::Tensor pre = grouped(gather(x, order.token), gate_up, order.begin, true, kNothing);
     const at::Tensor y = grouped(swiglu_rows(pre), down, order.begin, true, kNothing);
@@ -151,7 +162,8 @@ struct MoeExperts : torch::autograd::Function<MoeExperts> {
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &x = saved[0], &gates = saved[1], &gate_up = saved[2], &down = saved[3], &pre = saved[4];
+    const at::Tensor &x = saved[0], &gates = saved[1], &gate_up = saved[2], &down = saved[3],
+                     &pre = saved[4];
     const Order order{saved[5], saved[6], saved[7]};
     const at::Tensor d_y = gather(gradients[0].contiguous(), order.token);
     const at::Tensor d_raw = grouped(d_y, down, order.begin, false, kNothing);
@@ -159,8 +171,10 @@ struct MoeExperts : torch::autograd::Function<MoeExperts> {
     const at::Tensor row_gates = at::empty({flat.numel()}, at::kFloat);
     row_gates.index_copy_(0, flat, gates.to(at::kFloat).view(-1));
     const RowGradients g = activation_backward(pre, d_raw, row_gates);
-    const at::Tensor d_gates = g.d_gates.index_select(0, flat).view(gates.sizes()).to(gates.scalar_type());
-    const at::Tensor d_x = combine(grouped(g.d_pre, gate_up, order.begin, false, kNothing), order.row, {});
+    const at::Tensor d_gates =
+        g.d_gates.index_select(0, flat).view(gates.sizes()).to(gates.scalar_type());
+    const at::Tensor d_x =
+        combine(grouped(g.d_pre, gate_up, order.begin, false, kNothing), order.row, {});
     const at::Tensor d_gate_up = outer(g.d_pre, gather(x, order.token), order.begin);
     return {d_x, d_gates, {}, d_gate_up, outer(d_y, g.hidden, order.begin)};
   }

@@ -28,7 +28,8 @@ std::pair<at::Tensor, at::Tensor> norm_backward(const variable_list& saved, cons
                                                 const at::Tensor& d_sum) {
   const at::Tensor &x = saved[0], &weight = saved[1];
   const int64_t tokens = x.size(0), dim = x.size(1);
-  const int64_t block = std::max<int64_t>(64, (tokens + 63) / 64), blocks = (tokens + block - 1) / block;
+  const int64_t block = std::max<int64_t>(64, (tokens + 63) / 64),
+                blocks = (tokens + block - 1) / block;
   const at::Tensor shares = at::zeros({blocks, dim}, at::kFloat);
   const at::Tensor d_x = at::empty(x.sizes(), x.options());
   NormArgs args = make_args(x, weight, saved[2]);
@@ -45,12 +46,15 @@ std::pair<at::Tensor, at::Tensor> norm_backward(const variable_list& saved, cons
 }
 
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-    const at::Tensor y = at::empty(x.sizes(), x.options()), rstd = at::empty({x.size(0)}, at::kFloat);
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+                            double epsilon) {
+    const at::Tensor y = at::empty(x.sizes(), x.options()),
+                     rstd = at::empty({x.size(0)}, at::kFloat);
     NormArgs args = make_args(x, weight, rstd);
     args.epsilon = static_cast<float>(epsilon);
     args.y = y.mutable_data_ptr();
-    for_rows(x.size(0), x.size(1), [&](int64_t begin, int64_t end) { loops().norm_forward(args, begin, end); });
+    for_rows(x.size(0), x.size(1),
+             [&](int64_t begin, int64_t end) { loops().norm_forward(args, begin, end); });
     ctx->save_for_backward({x, weight, rstd});
     return y;
   }
@@ -61,8 +65,9 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
 };
 
 struct AddRmsNorm : torch::autograd::Function<AddRmsNorm> {
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& residual,
-                               const at::Tensor& weight, double epsilon) {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x,
+                               const at::Tensor& residual, const at::Tensor& weight,
+                               double epsilon) {
     const at::Tensor sum = at::empty(x.sizes(), x.options()), y = at::empty(x.sizes(), x.options());
     const at::Tensor rstd = at::empty({x.size(0)}, at::kFloat);
     NormArgs args = make_args(x, weight, rstd);
@@ -70,7 +75,8 @@ struct AddRmsNorm : torch::autograd::Function<AddRmsNorm> {
     args.residual = residual.const_data_ptr();
     args.sum = sum.mutable_data_ptr();
     args.y = y.mutable_data_ptr();
-    for_rows(x.size(0), x.size(1), [&](int64_t begin, int64_t end) { loops().norm_forward(args, begin, end); });
+    for_rows(x.size(0), x.size(1),
+             [&](int64_t begin, int64_t end) { loops().norm_forward(args, begin, end); });
     ctx->save_for_backward({sum, weight, rstd});
     ctx->set_materialize_grads(false);
     return {sum, y};
@@ -78,7 +84,8 @@ struct AddRmsNorm : torch::autograd::Function<AddRmsNorm> {
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     if (!gradients[1].defined()) return {gradients[0], gradients[0], {}, {}};
     const at::Tensor d_sum = gradients[0].defined() ? gradients[0].contiguous() : at::Tensor();
-    auto [d_x, d_weight] = norm_backward(ctx->get_saved_variables(), gradients[1].contiguous(), d_sum);
+    auto [d_x, d_weight] =
+        norm_backward(ctx->get_saved_variables(), gradients[1].contiguous(), d_sum);
     return {d_x, d_x, d_weight, {}};
   }
 };

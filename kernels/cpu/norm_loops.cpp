@@ -25,8 +25,7 @@ void forward(const NormArgs& args, int64_t begin, int64_t end) {
 #pragma omp simd reduction(+ : squares)
       for (int64_t d = 0; d < dim; ++d) squares += to_float(x[d]) * to_float(x[d]);
     }
-    const float rstd =
-        1.f / __builtin_sqrtf(squares / static_cast<float>(dim) + args.epsilon);
+    const float rstd = 1.f / __builtin_sqrtf(squares / static_cast<float>(dim) + args.epsilon);
     args.rstd[t] = rstd;
 #pragma omp simd
     for (int64_t d = 0; d < dim; ++d) store(y + d, to_float(x[d]) * rstd * to_float(weight[d]));

@@ -1,5 +1,6 @@
 #pragma once
-// How loops are split over the threads of at::get_num_threads(). Includes LibTorch: for .cpp files of this folder only.
+// How loops are split over the threads of at::get_num_threads(). Includes LibTorch: for .cpp files
+// of this folder only.
 
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
@@ -18,8 +19,8 @@ void for_rows(int64_t rows, int64_t elements_per_row, const F& f) {
   at::parallel_for(0, rows, grain, f);
 }
 
-/// f(item) for items of unequal cost: a thread takes the next one when it is done. Results must not depend on which
-/// thread ran an item.
+/// f(item) for items of unequal cost: a thread takes the next one when it is done. Results must not
+/// depend on which thread ran an item.
 template <class F>
 void for_items(int64_t items, const F& f) {
   std::atomic<int64_t> next{0};
@@ -33,7 +34,8 @@ inline Scalar scalar_of(const at::Tensor& x) {
   return x.scalar_type() == at::kFloat ? Scalar::f32 : Scalar::bf16;
 }
 
-/// Whether the fused CPU loops take this tensor; everything else runs the composed reference (kernels/reference.h).
+/// Whether the fused CPU loops take this tensor; everything else runs the composed reference
+/// (kernels/reference.h).
 inline bool fused_cpu(const at::Tensor& x) {
   return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }

@@ -1,5 +1,6 @@
 #pragma once
-// Matrix products that stay in registers and the first-level cache, for the blocks of attention. Only for *_loops.cpp.
+// Matrix products that stay in registers and the first-level cache, for the blocks of attention.
+// Only for *_loops.cpp.
 
 #include "kernels/cpu/vector.h"
 
@@ -17,10 +18,11 @@ inline Vec load(const float* p) {
 }
 inline void save(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof(v)); }
 
-/// C [rows, cols] = or += A [rows, depth] · B [depth, cols]; rows are rounded up to kTileRows, cols to kLanes.
+/// C [rows, cols] = or += A [rows, depth] · B [depth, cols]; rows are rounded up to kTileRows, cols
+/// to kLanes.
 struct Product {
   const float* a;
-  int64_t a_row, a_depth;    ///< steps between rows and along depth (either may be 1)
+  int64_t a_row, a_depth;  ///< steps between rows and along depth (either may be 1)
   const float* b;
   int64_t b_depth, b_panel;  ///< steps along depth, and from one panel of columns to the next
   float* c;
@@ -61,7 +63,8 @@ inline void multiply(const Product& p) {
   }
 }
 
-/// rows [kPanel, step] → panel [depth rounded up to 4, kPanel]: the transpose, 4 × 4 elements at a time.
+/// rows [kPanel, step] → panel [depth rounded up to 4, kPanel]: the transpose, 4 × 4 elements at a
+/// time.
 inline void transpose_panel(const float* rows, int64_t step, int64_t depth, float* panel) {
   using Four [[gnu::vector_size(16)]] = float;
   using Pick [[gnu::vector_size(16)]] = int;

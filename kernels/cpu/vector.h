@@ -1,7 +1,7 @@
 #pragma once
-// Scalar building blocks that the compiler turns into vectors. Only for *_loops.cpp: everything lives in the namespace
-// of one instruction set, and nothing from std is used, because an inline function shared by three instruction sets
-// would be merged into one by the linker.
+// Scalar building blocks that the compiler turns into vectors. Only for *_loops.cpp: everything
+// lives in the namespace of one instruction set, and nothing from std is used, because an inline
+// function shared by three instruction sets would be merged into one by the linker.
 
 #include "kernels/cpu/loops.h"
 
@@ -28,7 +28,8 @@ inline void store(Bf16* target, float value) {
   target->bits = static_cast<uint16_t>(value != value ? 0x7fc0u : rounded);
 }
 
-/// 2^f · 2^n for |f| ≤ 1/2 by the Taylor series of degree 7 (truncation error 6e-9), n given as a float.
+/// 2^f · 2^n for |f| ≤ 1/2 by the Taylor series of degree 7 (truncation error 6e-9), n given as a
+/// float.
 inline float scaled_exponential(float r, float biased) {
   // `biased` is n + 1.5·2^23, whose low bits hold n as an integer.
   const uint32_t scale = (__builtin_bit_cast(uint32_t, biased) + 127u) << 23;
@@ -45,7 +46,8 @@ inline float scaled_exponential(float r, float biased) {
 
 constexpr float kRound = 12582912.f;  // 1.5 · 2^23: adding it rounds to an integer
 
-/// e^x to 2 ulp; below -87.3 it stays at 1e-38 (no denormals), above 88.7 it is infinite, NaN stays NaN.
+/// e^x to 2 ulp; below -87.3 it stays at 1e-38 (no denormals), above 88.7 it is infinite, NaN stays
+/// NaN.
 inline float exponential(float x) {
   x = x < -87.3f ? -87.3f : x;
   x = x > 89.f ? 89.f : x;
