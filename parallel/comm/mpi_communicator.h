@@ -3,9 +3,9 @@
 // in rank order, so that every rank gets the same bits in every run.
 
 #include <ATen/core/Tensor.h>
-#include <mpi.h>
 
 #include "core/communicator.h"
+#include "parallel/comm/mpi_api.h"
 #include "parallel/comm/mpi_progress.h"
 
 namespace veomni::comm {

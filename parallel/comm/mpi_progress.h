@@ -4,7 +4,6 @@
 // does.
 
 #include <ATen/core/Tensor.h>
-#include <mpi.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -15,6 +14,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "parallel/comm/mpi_api.h"
 
 namespace veomni::comm {
 

@@ -1,10 +1,10 @@
-#include <mpi.h>
 
 #include <cstdlib>
 #include <thread>
 
 #include "core/error.h"
 #include "parallel/comm/mpi.h"
+#include "parallel/comm/mpi_api.h"
 #include "parallel/comm/mpi_communicator.h"
 #include "parallel/comm/mpi_progress.h"
 
