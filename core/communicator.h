@@ -14,7 +14,8 @@ class Tensor;
 
 namespace veomni {
 
-/// A started collective. Its tensors must live and stay untouched until wait() returns.
+/// A started collective. Its tensors must stay untouched until wait() returns; their memory lives
+/// as long as the work. Waiting twice is allowed. Works may be waited for in any order.
 class Work {
  public:
   virtual ~Work() = default;
@@ -50,6 +51,15 @@ class Communicator {
   /// Seconds this rank has spent waiting in this group so far.
   virtual double seconds() const = 0;
 
+  /// How long a call may wait for the other ranks; split() hands it on.
+  void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
+  std::chrono::milliseconds timeout() const { return timeout_; }
+  /// `shard: rank 3 of 8: all_reduce`, the beginning of every error of a call.
+  std::string where(const std::string& call) const {
+    return name() + ": rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": " +
+           call;
+  }
+
   void all_reduce(at::Tensor& t) { start_all_reduce(t)->wait(); }
   void all_gather(at::Tensor& out, const at::Tensor& in) { start_all_gather(out, in)->wait(); }
   void reduce_scatter(at::Tensor& out, const at::Tensor& in) {
@@ -60,6 +70,9 @@ class Communicator {
     start_all_to_all(out, in, send, receive)->wait();
   }
   void broadcast(at::Tensor& t, int root) { start_broadcast(t, root)->wait(); }
+
+ private:
+  std::chrono::milliseconds timeout_{600'000};
 };
 
 }  // namespace veomni
