@@ -47,17 +47,18 @@ std::string progress_line(const Json& metrics, int64_t last_step, double eta_sec
   const auto total = std::to_string(last_step);
   auto line = fmt::format("step {:>{}}/{}  loss {}", integer(metrics, "step"), total.size(), total,
                           number_text(number(metrics, "loss")));
+  // A narrow terminal cuts the end: what is wanted most comes first.
+  const double speed = number(metrics, "tokens_per_second"), lr = number(metrics, "lr");
+  const double memory = number(metrics, "peak_memory_bytes");
+  if (!std::isnan(speed)) line += fmt::format("  {} tokens/s", count_text(speed));
+  if (eta_seconds > 0) line += fmt::format("  eta {}", duration_text(eta_seconds));
   const auto tasks = metrics.find("losses");
   if (tasks != metrics.end() && tasks->size() > 1) {
     for (const auto& [task, loss] : flatten_numbers(*tasks)) {
       line += fmt::format("  {} {}", printable_text(task, false), number_text(loss));
     }
   }
-  const double speed = number(metrics, "tokens_per_second"), lr = number(metrics, "lr");
-  const double memory = number(metrics, "peak_memory_bytes");
-  if (!std::isnan(speed)) line += fmt::format("  {} tokens/s", count_text(speed));
   if (!std::isnan(lr)) line += fmt::format("  lr {:.2g}", lr);
-  if (eta_seconds > 0) line += fmt::format("  eta {}", duration_text(eta_seconds));
   if (memory > 0) line += fmt::format("  {}", bytes_text(memory));
   return line;
 }

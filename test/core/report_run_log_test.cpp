@@ -121,9 +121,10 @@ TEST_CASE("terminal: the progress line names tasks when there are several, and i
   metrics["losses"] = {{"text", 2.0}};
   metrics["peak_memory_bytes"] = 1.5 * 1024 * 1024 * 1024;
   CHECK(progress_line(metrics, 3000, 75) ==
-        "step  120/3000  loss 2.346  18.2k tokens/s  lr 0.001  eta 1 min 15 s  1.5 GB");
+        "step  120/3000  loss 2.346  18.2k tokens/s  eta 1 min 15 s  lr 0.001  1.5 GB");
   metrics["losses"]["label"] = std::nan("");
-  CHECK_THAT(progress_line(metrics, 3000, 0), Contains("loss 2.346  text 2  label –  18.2k"));
+  CHECK_THAT(progress_line(metrics, 3000, 0),
+             Contains("loss 2.346  18.2k tokens/s  text 2  label –  lr"));
   CHECK(cut_to("aé–b", 3) == "aé–");
   CHECK(cut_to("ab", 5) == "ab");
 }
