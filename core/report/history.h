@@ -11,9 +11,15 @@ namespace veomni {
 
 using NamedCurves = std::vector<std::pair<std::string, Curve>>;  ///< in order of appearance
 
+/// A metric of a source; heads are part of the metric: "visit/auc".
+struct EvaluationCurve {
+  std::string source, metric;
+  Curve curve = {};
+};
+
 struct History {
-  NamedCurves losses;       ///< task → training loss
-  NamedCurves evaluations;  ///< "source/metric" → value
+  NamedCurves losses;  ///< task → training loss
+  std::vector<EvaluationCurve> evaluations;
   Curve loss, lr, grad_norm, speed;
   Curve data, comm, compute;  ///< seconds of each step
 };

@@ -56,19 +56,13 @@ std::set<std::string> sources_of_only(const Json& recipe, const std::string& tas
   return names;
 }
 
-/// "source/loss" where the source has this task alone; "source/task/loss", "source/task_loss",
-/// "source/losses/task".
-bool is_loss_of(const std::string& path, const std::string& task,
+/// "loss" where the source has this task alone; else task/loss, task_loss, losses/task.
+bool is_loss_of(const EvaluationCurve& evaluation, const std::string& task,
                 const std::set<std::string>& sources) {
-  const auto slash = path.find('/');
-  if (slash == path.npos) return false;
-  const auto source = path.substr(0, slash), metric = path.substr(slash + 1);
-  if (metric == "loss") return sources.count(source) > 0;
-  return metric == task + "/loss" || metric == task + "_loss" || metric == task + ".loss" ||
-         metric == "losses/" + task;
+  const auto& metric = evaluation.metric;
+  if (metric == "loss") return sources.count(evaluation.source) > 0;
+  return metric == task + "/loss" || metric == task + "_loss" || metric == "losses/" + task;
 }
-
-std::string source_in(const std::string& path) { return path.substr(0, path.find('/')); }
 
 void add_loss_charts(const History& history, const Json& recipe, std::vector<Chart>& charts) {
   Chart total{.title = "Loss"};
@@ -78,9 +72,9 @@ void add_loss_charts(const History& history, const Json& recipe, std::vector<Cha
     Chart chart{.title = "Loss: " + task};
     chart.series.push_back(line_of("training", curve, true));
     const auto sources = sources_of_only(recipe, task);
-    for (const auto& [path, values] : history.evaluations) {
-      if (is_loss_of(path, task, sources))
-        chart.series.push_back(points_of("evaluation: " + source_in(path), values));
+    for (const auto& evaluation : history.evaluations) {
+      if (!is_loss_of(evaluation, task, sources)) continue;
+      chart.series.push_back(points_of("evaluation: " + evaluation.source, evaluation.curve));
     }
     charts.push_back(std::move(chart));
   }
@@ -89,16 +83,15 @@ void add_loss_charts(const History& history, const Json& recipe, std::vector<Cha
 /// One chart a metric (losses have theirs already), one series a source.
 void add_evaluation_charts(const History& history, std::vector<Chart>& charts) {
   std::vector<Chart> made;
-  for (const auto& [path, curve] : history.evaluations) {
-    const auto metric = path.substr(path.find('/') + 1);
+  for (const auto& [source, metric, curve] : history.evaluations) {
     const bool is_loss =
-        metric == "loss" || metric.ends_with("/loss") || metric.find("losses/") == 0;
-    if (path.find('/') == path.npos || is_loss || curve.steps.size() < 2) continue;
+        metric == "loss" || metric.ends_with("/loss") || metric.starts_with("losses/");
+    if (is_loss || curve.steps.size() < 2) continue;
     const auto title = "Evaluation: " + metric;
     auto found =
         std::find_if(made.begin(), made.end(), [&](const Chart& c) { return c.title == title; });
     if (found == made.end()) found = made.insert(made.end(), Chart{.title = title});
-    found->series.push_back(points_of(source_in(path), curve));
+    found->series.push_back(points_of(source, curve));
   }
   std::move(made.begin(), made.end(), std::back_inserter(charts));
 }

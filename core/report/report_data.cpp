@@ -53,9 +53,19 @@ void add_step(History& history, const Json& line) {
   history.compute.add(step, seconds - waiting - talking);
 }
 
+Curve& evaluation_curve(History& history, const std::string& source, const std::string& metric) {
+  for (auto& known : history.evaluations) {
+    if (known.source == source && known.metric == metric) return known.curve;
+  }
+  return history.evaluations.emplace_back(EvaluationCurve{source, metric}).curve;
+}
+
 void add_evaluation(History& history, const Json& line) {
-  for (const auto& [path, value] : flatten_numbers(line.at("eval"))) {
-    curve_named(history.evaluations, path).add(or_zero(number(line, "step")), value);
+  const auto& sources = line.at("eval");
+  for (const auto& [source, metrics] : sources.items()) {
+    for (const auto& [metric, value] : flatten_numbers(metrics)) {
+      evaluation_curve(history, source, metric).add(or_zero(number(line, "step")), value);
+    }
   }
 }
 
@@ -72,10 +82,9 @@ Better better(const std::string& metric) {
   return Better::neither;
 }
 
-EvaluationRow summarize(const std::string& path, const Curve& curve) {
-  const auto slash = path.find('/');
-  EvaluationRow row{.source = path.substr(0, slash),
-                    .metric = slash == path.npos ? "" : path.substr(slash + 1)};
+EvaluationRow summarize(const EvaluationCurve& evaluation) {
+  const auto& curve = evaluation.curve;
+  EvaluationRow row{.source = evaluation.source, .metric = evaluation.metric};
   row.final_value = curve.values.back();
   row.final_step = static_cast<int64_t>(curve.steps.back());
   const auto kind = better(row.metric);
@@ -121,14 +130,28 @@ Curve thinned(const Curve& curve, size_t limit) {
 
 Curve smoothed(const Curve& curve, double window) {
   const double keep = 1 - 2 / (window + 1);
-  double sum = 0, weight = 0;
-  Curve result;
-  for (size_t i = 0; i < curve.steps.size(); ++i) {
-    if (std::isfinite(curve.values[i])) {
-      sum = keep * sum + (1 - keep) * curve.values[i];
-      weight = keep * weight + (1 - keep);
+  const size_t count = curve.steps.size();
+  std::vector<double> sums(count), weights(count);
+  const auto pass = [&](bool backwards) {
+    double sum = 0, weight = 0;
+    for (size_t k = 0; k < count; ++k) {
+      const size_t i = backwards ? count - 1 - k : k;
+      sums[i] += keep * sum;  // the point itself is added once, below
+      weights[i] += keep * weight;
+      sum *= keep;
+      weight *= keep;
+      if (!std::isfinite(curve.values[i])) continue;
+      sum += curve.values[i];
+      weight += 1;
     }
-    result.add(curve.steps[i], std::isfinite(curve.values[i]) ? sum / weight : kMissing);
+  };
+  pass(false);
+  pass(true);
+  Curve result;
+  for (size_t i = 0; i < count; ++i) {
+    const double value = curve.values[i];
+    result.add(curve.steps[i],
+               std::isfinite(value) ? (sums[i] + value) / (weights[i] + 1) : kMissing);
   }
   return result;
 }
@@ -156,8 +179,7 @@ ReportData read_report_data(const fs::path& run) {
   }
   data.median_tokens_per_second = median(history.speed.values);
   data.charts = make_charts(history, data.recipe);
-  for (const auto& [path, curve] : history.evaluations)
-    data.evaluation.push_back(summarize(path, curve));
+  for (const auto& curve : history.evaluations) data.evaluation.push_back(summarize(curve));
   return data;
 }
 

@@ -54,8 +54,8 @@ struct ReportData {
 /// At most `limit` points: of each stretch of the curve its least and greatest value, in order.
 Curve thinned(const Curve& curve, size_t limit);
 
-/// Exponential moving average with a window of about `window` points, corrected at its start (as
-/// Adam's averages are).
+/// Two-sided exponential average: each point weighs (1 - 2 / (window + 1))^distance, so that the
+/// line does not lag behind the curve. Values that are not finite take no part and stay gaps.
 Curve smoothed(const Curve& curve, double window);
 
 /// Throws ConfigError naming file and line when one of the files is damaged.

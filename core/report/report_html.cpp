@@ -104,7 +104,7 @@ std::string facts_section(const ReportData& data) {
           fact("training time", duration_text(data.training_seconds));
   if (data.tokens > 0) html += fact("tokens", count_text(data.tokens));
   if (!std::isnan(data.median_tokens_per_second))
-    html += fact("tokens/s (median)", count_text(data.median_tokens_per_second));
+    html += fact("median tokens/s", count_text(data.median_tokens_per_second));
   if (data.peak_memory_bytes > 0) html += fact("peak memory", bytes_text(data.peak_memory_bytes));
   if (last("pack_efficiency").is_number()) {
     html += fact("pack efficiency",

@@ -18,9 +18,9 @@ main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 64px; }
 header h1 { margin: 0; font-size: 30px; line-height: 1.2; letter-spacing: -.02em; overflow-wrap: anywhere; }
 header p { margin: 6px 0 0; color: var(--soft); }
 h2 { margin: 44px 0 14px; font-size: 19px; letter-spacing: -.01em; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(132px, 1fr)); gap: 1px; margin: 26px 0 0;
-  background: var(--line); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
-.fact { background: var(--card); padding: 14px 16px; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 1px; margin: 26px 0 0;
+  background: var(--card); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
+.fact { padding: 14px 16px; box-shadow: 1px 1px 0 var(--line); }
 .fact dt { color: var(--soft); font-size: 12.5px; }
 .fact dd { margin: 2px 0 0; font-size: 20px; font-weight: 600; letter-spacing: -.01em; white-space: nowrap; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(460px, 100%), 1fr)); gap: 16px; }
@@ -42,7 +42,7 @@ h2 { margin: 44px 0 14px; font-size: 19px; letter-spacing: -.01em; }
 .chart .join { fill: none; stroke-width: 1.5; opacity: .7; } .chart .dots { stroke: var(--card); stroke-width: 1.5; }
 .chart .cross { stroke: var(--soft); stroke-dasharray: 3 3; }
 .tip { position: absolute; z-index: 1; pointer-events: none; background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px; padding: 7px 10px; font-size: 12.5px; box-shadow: 0 4px 16px rgb(0 0 0 / .16); max-width: 300px;
+  border-radius: 8px; padding: 7px 10px; font-size: 12.5px; box-shadow: 0 4px 16px rgb(0 0 0 / .16); width: max-content;
   font-variant-numeric: tabular-nums; }
 .tip div { display: flex; gap: 14px; justify-content: space-between; white-space: nowrap; }
 .tip .when { color: var(--soft); }
@@ -93,7 +93,7 @@ function say(value) {
 }
 function ticks(low, high, count) {
   const rough = (high - low) / count, unit = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map(k => k * unit).find(s => s >= rough);
+  const step = [1, 2, 2.5, 5, 10].map(k => k * unit).find(s => s >= rough);
   const result = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; ++k) result.push(k * step);
   return result;
@@ -181,7 +181,7 @@ class Chart {
     this.y = v => HEIGHT - BOTTOM - (bend(v) - bend(low)) / (bend(high) - bend(low)) * (HEIGHT - TOP - BOTTOM);
     this.svg.replaceChildren();
     this.svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    for (const v of this.log ? logTicks(low, high) : ticks(low, high, 4)) {
+    for (const v of this.log ? logTicks(low, high) : ticks(low, high, 7)) {
       draw(this.svg, "line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: this.y(v), y2: this.y(v) });
       draw(this.svg, "text", { x: LEFT - 8, y: this.y(v) + 4, "text-anchor": "end" }, say(v));
     }
@@ -240,9 +240,10 @@ class Chart {
     this.tip = add(this.box, "div", "tip");
     add(this.tip, "div", "when", "step " + step);
     this.spec.series.forEach((s, i) => this.addReading(s, i, step));
-    const right = this.x(step) < this.width / 2, left = this.svg.offsetLeft + this.x(step);
+    const box = this.box.getBoundingClientRect(), left = place.left - box.left + this.x(step);
+    const right = this.x(step) < this.width / 2;
     this.tip.style.left = (right ? left + 12 : left - 12 - this.tip.offsetWidth) + "px";
-    this.tip.style.top = this.svg.offsetTop + 16 + "px";
+    this.tip.style.top = place.top - box.top + 12 + "px";
   }
   addReading(series, i, step) {
     const curve = series.points ? series.raw : series.smooth;

@@ -47,17 +47,18 @@ std::string progress_line(const Json& metrics, int64_t last_step, double eta_sec
   const auto total = std::to_string(last_step);
   auto line = fmt::format("step {:>{}}/{}  loss {}", integer(metrics, "step"), total.size(), total,
                           number_text(number(metrics, "loss")));
+  // A narrow terminal cuts the end: what is wanted most comes first.
+  const double speed = number(metrics, "tokens_per_second"), lr = number(metrics, "lr");
+  const double memory = number(metrics, "peak_memory_bytes");
+  if (!std::isnan(speed)) line += fmt::format("  {} tokens/s", count_text(speed));
+  if (eta_seconds > 0) line += fmt::format("  eta {}", duration_text(eta_seconds));
   const auto tasks = metrics.find("losses");
   if (tasks != metrics.end() && tasks->size() > 1) {
     for (const auto& [task, loss] : flatten_numbers(*tasks)) {
       line += fmt::format("  {} {}", printable_text(task, false), number_text(loss));
     }
   }
-  const double speed = number(metrics, "tokens_per_second"), lr = number(metrics, "lr");
-  const double memory = number(metrics, "peak_memory_bytes");
-  if (!std::isnan(speed)) line += fmt::format("  {} tokens/s", count_text(speed));
   if (!std::isnan(lr)) line += fmt::format("  lr {:.2g}", lr);
-  if (eta_seconds > 0) line += fmt::format("  eta {}", duration_text(eta_seconds));
   if (memory > 0) line += fmt::format("  {}", bytes_text(memory));
   return line;
 }
@@ -68,21 +69,27 @@ std::string evaluation_table(const Json& evaluation) {
   size_t name_width = 0;
   const auto sources = evaluation.value("eval", Json::object());
   for (const auto& [source, metrics] : sources.items()) {
-    std::vector<std::string> cells;
-    for (const auto& [metric, value] : flatten_numbers(metrics)) {
-      cells.push_back(printable_text(metric, false) + " " + number_text(value));
+    std::string group = "\n";  // no metric's: the first one begins a row
+    for (const auto& [path, value] : flatten_numbers(metrics)) {
+      const auto slash = path.rfind('/');
+      const auto head = slash == path.npos ? "" : path.substr(0, slash);
+      if (head != group) {
+        rows.emplace_back(printable_text(head.empty() ? source : source + " " + head, false),
+                          std::vector<std::string>{});
+        name_width = std::max(name_width, code_points(rows.back().first));
+        group = head;
+      }
+      auto& cells = rows.back().second;
+      cells.push_back(printable_text(path.substr(slash + 1), false) + " " + number_text(value));
       if (widths.size() < cells.size()) widths.push_back(0);
       widths[cells.size() - 1] = std::max(widths[cells.size() - 1], code_points(cells.back()));
     }
-    rows.emplace_back(printable_text(source, false), std::move(cells));
-    name_width = std::max(name_width, code_points(rows.back().first));
   }
   auto table = fmt::format("evaluation at step {}", integer(evaluation, "step"));
-  for (const auto& [source, cells] : rows) {
-    auto line = "  " + padded(source, name_width);
+  for (const auto& [name, cells] : rows) {
+    table += "\n  " + padded(name, name_width);
     for (size_t i = 0; i < cells.size(); ++i)
-      line += "  " + (i + 1 < cells.size() ? padded(cells[i], widths[i]) : cells[i]);
-    table += "\n" + line;
+      table += "  " + padded(cells[i], i + 1 < cells.size() ? widths[i] : 0);
   }
   return table;
 }

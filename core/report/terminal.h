@@ -10,10 +10,10 @@
 
 namespace veomni {
 
-/// `step 120/300  loss 2.346  text 2.310  label 0.520  18.2k tokens/s  lr 0.001  eta 12 s  1.2 GB`
+/// `step 120/300  loss 2.346  18.2k tokens/s  eta 12 s  text 2.310  label 0.520  lr 0.001  1.2 GB`
 std::string progress_line(const Json& metrics, int64_t last_step, double eta_seconds);
 
-/// One line a source, metrics in columns that line up.
+/// One line for the source, one more for each of its heads; metrics in columns that line up.
 std::string evaluation_table(const Json& evaluation);
 
 /// Cuts text to `columns` code points.
