@@ -37,6 +37,11 @@ if(VEOMNI_CUDA AND CMAKE_CUDA_COMPILER)
     target_compile_options(veomni_cuda PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;-Xcompiler=-Werror>")
   endif()
   target_link_libraries(veomni_cuda PRIVATE NCCL::NCCL)
+  # LibTorch's own NCCL first, where its wheel is there: a process holds one libnccl.so.2, and LibTorch knows its version.
+  get_filename_component(nccl_directory ${NCCL_LIBRARY} DIRECTORY)
+  set_target_properties(veomni_cuda PROPERTIES
+    BUILD_RPATH "${VEOMNI_TORCH}/../nvidia/nccl/lib;${nccl_directory};${CUDAToolkit_LIBRARY_DIR}"
+    INSTALL_RPATH "$ORIGIN;${VEOMNI_TORCH}/../nvidia/nccl/lib;${nccl_directory};${CUDAToolkit_LIBRARY_DIR}")
   set(VEOMNI_CUDA_BUILT TRUE)
 endif()
 
