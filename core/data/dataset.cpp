@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/data/pack_feed.h"
+#include "core/data/random.h"
 #include "core/data/sample_source.h"
 #include "core/data/source_tools.h"
 #include "core/data/text.h"
@@ -80,14 +81,11 @@ class RecipeDataset : public Dataset {
     return cursors;
   }
 
+  std::vector<Sample> train_samples(int32_t source, int64_t begin, int64_t end) const override {
+    return samples_of(source, false, begin, end);
+  }
   std::vector<Sample> eval_samples(int32_t source, int64_t begin, int64_t end) const override {
-    const auto& from = sources_.at(static_cast<size_t>(source));
-    require<Error>(begin >= 0 && end <= from->size(true), "data: evaluation samples {}..{} of {}",
-                   begin, end, from->size(true));
-    std::vector<Sample> samples;
-    for (int64_t place = begin; place < end; ++place)
-      samples.push_back(from->sample(place, 0, true, 0));
-    return samples;
+    return samples_of(source, true, begin, end);
   }
 
   Json state() const override {
@@ -100,6 +98,16 @@ class RecipeDataset : public Dataset {
   }
 
  private:
+  std::vector<Sample> samples_of(int32_t source, bool eval, int64_t begin, int64_t end) const {
+    const auto& from = sources_.at(static_cast<size_t>(source));
+    require<Error>(begin >= 0 && end <= from->size(eval), "data: samples {}..{} of {}", begin, end,
+                   from->size(eval));
+    std::vector<Sample> samples;
+    for (int64_t place = begin; place < end; ++place)
+      samples.push_back(from->sample(place, 0, eval, 0));
+    return samples;
+  }
+
   void make_preprocessors() {
     const Json tables = tables_json(recipe_);
     for (const auto& encoder : recipe_.encoders) {
@@ -176,7 +184,8 @@ class RecipeDataset : public Dataset {
   }
 
   void make_plan() {
-    plan_.seed = static_cast<uint64_t>(recipe_.seed);
+    plan_.seed =
+        mix_key({static_cast<uint64_t>(recipe_.seed)}) | 1;  // 0 would mean no augmentation
     plan_.lanes = recipe_.train.packs;
     plan_.pack_tokens = recipe_.train.pack_tokens;
     double total = 0;

@@ -1,13 +1,13 @@
 // JPEG through libjpeg. Its warnings of lost data are errors here: a half-grey picture must not
 // train anything.
+// clang-format off: libjpeg's headers need FILE before them, and jerror.h needs jpeglib.h.
+#include <jerror.h>
 #include <jpeglib.h>
 
-#include <cstddef>
-#include <cstdio>  // jpeglib.h needs FILE
-// jerror.h defines JMSG_… only after jpeglib.h
-#include <jerror.h>
-
 #include <csetjmp>
+#include <cstddef>
+#include <cstdio>
+// clang-format on
 
 #include "core/data/image_codec.h"
 #include "core/error.h"

@@ -98,6 +98,9 @@ class Dataset {
   virtual Json cursors() const = 0;
   virtual bool finished(int64_t lane) const = 0;  ///< train.epochs: this lane has given its share
 
+  /// The samples [begin, end) of a source's training split in file order, without augmentation: to
+  /// look at.
+  virtual std::vector<Sample> train_samples(int32_t source, int64_t begin, int64_t end) const = 0;
   /// Evaluation: the samples [begin, end) of a source's eval split, in file order.
   virtual std::vector<Sample> eval_samples(int32_t source, int64_t begin, int64_t end) const = 0;
 

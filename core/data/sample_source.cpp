@@ -119,7 +119,7 @@ class TextSamples : public SampleSource {
   Sample sample(int64_t place, int64_t epoch, bool eval, uint64_t seed) const override {
     const TextWindows& windows = eval ? eval_ : train_;
     int64_t phase = 0;
-    if (!eval) {
+    if (seed != 0) {
       const uint64_t bits =
           mix_key({seed, kPhase, static_cast<uint64_t>(number_), static_cast<uint64_t>(epoch)});
       phase = static_cast<int64_t>(below(bits, static_cast<uint64_t>(windows.phases)));

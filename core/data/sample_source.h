@@ -13,8 +13,8 @@ class SampleSource {
  public:
   virtual ~SampleSource() = default;
   virtual int64_t size(bool eval) const = 0;  ///< samples of the split
-  /// Sample `place` (0 … size) of a split in file order. `epoch` moves a text's windows and, with a
-  /// seed that is not 0, chooses the augmentation; evaluation gives seed 0. Thread-safe.
+  /// Sample `place` (0 … size) of a split in file order. Seed and epoch move a text's windows and
+  /// choose the augmentation; seed 0, as in evaluation: neither. Thread-safe.
   virtual Sample sample(int64_t place, int64_t epoch, bool eval, uint64_t seed) const = 0;
   /// Calls `visit` with each record of the training split, images undecoded.
   virtual void each_training_record(const std::function<void(const Record&)>& visit) const = 0;

@@ -7,28 +7,13 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "core/data/statistics.h"
 #include "core/data/text.h"
 #include "core/error.h"
 #include "modalities/encoders/features_columns_spec.h"
 
 namespace veomni {
 namespace {
-
-/// Mean and variance in one pass (Welford 1962), f64, in file order.
-struct Moments {
-  int64_t count = 0;
-  double mean = 0, squares = 0;
-  void add(double x) {
-    ++count;
-    const double delta = x - mean;
-    mean += delta / static_cast<double>(count);
-    squares += delta * (x - mean);
-  }
-  double deviation() const {
-    const double variance = count > 0 ? squares / static_cast<double>(count) : 0;
-    return variance > 0 ? std::sqrt(variance) : 1.0;
-  }
-};
 
 /// Where a column's results go and what was learned about it.
 struct FittedColumn {
@@ -81,7 +66,7 @@ class FeaturesPreprocessor : public Preprocessor {
     for (size_t i = 0; i < columns_.size(); ++i) {
       FittedColumn& column = columns_[i];
       column.mean = fit.moments[i].mean, column.deviation = fit.moments[i].deviation();
-      if (column.config.bins > 0) column.edges = quantiles(fit.values[i], column.config.bins);
+      if (column.config.bins > 0) column.edges = inner_quantiles(fit.values[i], column.config.bins);
       if (column.own_table())
         column.vocabulary = std::make_shared<const Vocabulary>(
             fit.counts[i].ranked(std::numeric_limits<int64_t>::max(), column.config.min_count));
@@ -289,18 +274,6 @@ class FeaturesPreprocessor : public Preprocessor {
         }
       }
     }
-  }
-
-  // The k − 1 inner quantiles, without repetitions.
-  static std::vector<double> quantiles(std::vector<double>& values, int64_t bins) {
-    std::vector<double> edges;
-    std::sort(values.begin(), values.end());
-    for (int64_t i = 1; i < bins && !values.empty(); ++i) {
-      const double edge =
-          values[static_cast<size_t>(i) * values.size() / static_cast<size_t>(bins)];
-      if (edge > values.front() && (edges.empty() || edge > edges.back())) edges.push_back(edge);
-    }
-    return edges;
   }
 
   // Gives every column without a named table its range of rows in the encoder's own table.
