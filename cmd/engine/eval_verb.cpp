@@ -3,7 +3,7 @@
 #include "cmd/engine/request.h"
 #include "cmd/engine/run_directory.h"
 #include "cmd/engine/session.h"
-#include "core/report/table.h"
+#include "core/report/terminal.h"
 #include "core/train/evaluator.h"
 #include "core/train/snapshot.h"
 

@@ -157,7 +157,7 @@ Json Evaluator::report(int32_t source, Sums& sums) {
   Json out = {{"loss", 0.0}};
   double objective = 0;
   const auto put = [&](const std::string& task, const std::string& metric, const Json& value) {
-    out[single ? metric : task + "." + metric] = value;
+    (single ? out : out[task])[metric] = value;
   };
   if (text[3] > 0) {
     const double loss = text[0] / std::max(1e-12, text[1]);

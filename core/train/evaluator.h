@@ -18,7 +18,7 @@ class Evaluator {
   Evaluator(const Recipe& recipe, const Dataset& data, Model& model, Communicator& group);
 
   /// {source: {loss, …}} on every rank. A source with one task has that task's metrics under their own names (accuracy),
-  /// one with several under `task.metric` (visit.auc). `limit`: at most so many samples a source; 0: all. Collective.
+  /// one with several has an object a task (visit: {auc, …}). `limit`: at most so many samples a source; 0: all. Collective.
   Json run(int64_t limit);
 
  private:
