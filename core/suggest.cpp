@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kLongestName =
     64;  // longer ones are not compared: the table grows with the square
 constexpr size_t kListed = 12;
+constexpr size_t kTellingStart = 3;  // so many first letters tell what was meant
 }  // namespace
 
 size_t edit_distance(std::string_view a, std::string_view b) {
@@ -35,12 +36,16 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string closest(std::string_view name, const std::vector<std::string>& known) {
   if (name.size() > kLongestName) return "";
-  size_t best = std::max<size_t>(1, name.size() / 3) + 1;
+  size_t best = kLongestName;
   std::string found;
   for (const std::string& candidate : known) {
     if (candidate.size() > kLongestName) continue;
-    const size_t distance = edit_distance(name, candidate);
-    if (distance < best) {
+    const size_t allowed = std::max<size_t>(1, (std::max(name.size(), candidate.size()) + 1) / 3);
+    const bool begins = name.size() >= kTellingStart && candidate.starts_with(name);
+    // A name cut short comes after every typing mistake.
+    const size_t distance =
+        std::min(edit_distance(name, candidate), begins ? allowed : kLongestName);
+    if (distance <= allowed && distance < best) {
       best = distance;
       found = candidate;
     }

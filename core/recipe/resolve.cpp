@@ -64,7 +64,8 @@ class Resolver {
     fail(path, fmt::format("must be {}, not {}", words, json_excerpt(given)));
   }
 
-  void check_bounds(const Key& key, double x, const char* unit, const Path& path) const {
+  /// `unit` is empty for a number itself, else what is counted.
+  void check_bounds(const Key& key, double x, const std::string& unit, const Path& path) const {
     const bool low = key.minimum && (key.exclusive_minimum ? x <= *key.minimum : x < *key.minimum);
     const bool high = key.maximum && (key.exclusive_maximum ? x >= *key.maximum : x > *key.maximum);
     if (!low && !high) return;
@@ -77,7 +78,8 @@ class Resolver {
       bounds += fmt::format("{}{} {}", bounds.empty() ? "" : " and ",
                             key.exclusive_maximum ? "less than" : "at most", *key.maximum);
     }
-    fail(path, fmt::format("must {}be {}, not {}", unit, bounds, x));
+    fail(path, unit.empty() ? fmt::format("must be {}, not {}", bounds, x)
+                            : fmt::format("must have {} {}, not {}", bounds, unit, x));
   }
 
   Json number(const Key& key, const Json& given, const Path& path) const {
@@ -98,7 +100,7 @@ class Resolver {
       if (control) fail(path, "holds a control character; remove it");
     }
     if (key.minimum && *key.minimum == 1 && text.empty()) fail(path, "must not be empty");
-    check_bounds(key, static_cast<double>(text.size()), "have a length in bytes that is ", path);
+    check_bounds(key, static_cast<double>(text.size()), "bytes", path);
     if (key.choices.empty()) return given;
     for (const std::string& choice : key.choices) {
       if (choice == text) return given;
@@ -110,7 +112,7 @@ class Resolver {
   }
 
   Json array(const Key& key, const Json& given, const Path& path) const {
-    check_bounds(key, static_cast<double>(given.size()), "have a number of items that is ", path);
+    check_bounds(key, static_cast<double>(given.size()), "items", path);
     if (key.items.empty()) return given;
     Json out = Json::array();
     for (size_t i = 0; i < given.size(); ++i) {
@@ -129,7 +131,7 @@ class Resolver {
   }
 
   Json map(const Key& key, const Json& given, const Path& path) const {
-    check_bounds(key, static_cast<double>(given.size()), "have a number of entries that is ", path);
+    check_bounds(key, static_cast<double>(given.size()), "entries", path);
     Json out = Json::object();
     for (const auto& [name, item] : given.items()) {
       const Path here = child(path, name);
