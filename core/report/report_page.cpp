@@ -15,50 +15,68 @@ const char* const kReportStyle = R"css(
 body { margin: 0; background: var(--page); color: var(--ink); -webkit-font-smoothing: antialiased;
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 64px; }
-header h1 { margin: 0; font-size: 30px; line-height: 1.2; letter-spacing: -.02em; overflow-wrap: anywhere; }
+header h1 { margin: 0; font-size: 30px; line-height: 1.2; letter-spacing: -.02em;
+  overflow-wrap: anywhere; }
 header p { margin: 6px 0 0; color: var(--soft); }
 h2 { margin: 44px 0 14px; font-size: 19px; letter-spacing: -.01em; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 1px; margin: 26px 0 0;
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 1px;
+  margin: 26px 0 0;
   background: var(--card); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
 .fact { padding: 14px 16px; box-shadow: 1px 1px 0 var(--line); }
 .fact dt { color: var(--soft); font-size: 12.5px; }
-.fact dd { margin: 2px 0 0; font-size: 20px; font-weight: 600; letter-spacing: -.01em; white-space: nowrap; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(460px, 100%), 1fr)); gap: 16px; }
+.fact dd { margin: 2px 0 0; font-size: 20px; font-weight: 600; letter-spacing: -.01em;
+  white-space: nowrap; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(460px, 100%), 1fr));
+  gap: 16px; }
 .chart { position: relative; margin: 0; padding: 14px 16px 10px; background: var(--card);
   border: 1px solid var(--line); border-radius: 10px; min-width: 0; }
 .chart .head { display: flex; align-items: baseline; gap: 8px; }
 .chart .head b { font-weight: 600; flex: 1; overflow-wrap: anywhere; }
 .chart .head small { color: var(--soft); }
-.chart button { font: inherit; font-size: 12px; color: var(--soft); background: none; border: 1px solid var(--line);
+.chart button { font: inherit; font-size: 12px; color: var(--soft); background: none;
+  border: 1px solid var(--line);
   border-radius: 6px; padding: 1px 8px; cursor: pointer; }
-.chart button[aria-pressed=true] { color: var(--card); background: var(--soft); border-color: var(--soft); }
-.chart .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; margin-top: 4px; font-size: 12.5px; color: var(--soft); }
-.legend i, .tip i { display: inline-block; width: 9px; height: 9px; border-radius: 3px; margin-right: 6px; }
+.chart button[aria-pressed=true] { color: var(--card); background: var(--soft);
+  border-color: var(--soft); }
+.chart .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; margin-top: 4px;
+  font-size: 12.5px; color: var(--soft); }
+.legend i, .tip i { display: inline-block; width: 9px; height: 9px; border-radius: 3px;
+  margin-right: 6px; }
 .legend i.dot, .tip i.dot { border-radius: 50%; }
 .chart svg { display: block; width: 100%; height: 232px; margin-top: 4px; touch-action: pan-y; }
 .chart text { fill: var(--soft); font-size: 11.5px; font-variant-numeric: tabular-nums; }
 .chart .grid { stroke: var(--grid); } .chart .axis { stroke: var(--line); }
-.chart .raw { fill: none; stroke-width: 1; opacity: .28; } .chart .smooth { fill: none; stroke-width: 2; }
-.chart .join { fill: none; stroke-width: 1.5; opacity: .7; } .chart .dots { stroke: var(--card); stroke-width: 1.5; }
+.chart .raw { fill: none; stroke-width: 1; opacity: .28; } .chart .smooth { fill: none;
+  stroke-width: 2; }
+.chart .join { fill: none; stroke-width: 1.5; opacity: .7; } .chart .dots { stroke: var(--card);
+  stroke-width: 1.5; }
 .chart .cross { stroke: var(--soft); stroke-dasharray: 3 3; }
-.tip { position: absolute; z-index: 1; pointer-events: none; background: var(--card); border: 1px solid var(--line);
-  border-radius: 8px; padding: 7px 10px; font-size: 12.5px; box-shadow: 0 4px 16px rgb(0 0 0 / .16); width: max-content;
+.tip { position: absolute; z-index: 1; pointer-events: none; background: var(--card);
+  border: 1px solid var(--line);
+  border-radius: 8px; padding: 7px 10px; font-size: 12.5px;
+  box-shadow: 0 4px 16px rgb(0 0 0 / .16); width: max-content;
   font-variant-numeric: tabular-nums; }
 .tip div { display: flex; gap: 14px; justify-content: space-between; white-space: nowrap; }
 .tip .when { color: var(--soft); }
-.wide { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
+.wide { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
+  border-radius: 10px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 7px 16px; vertical-align: top; }
-th { font-weight: 500; color: var(--soft); font-size: 12.5px; border-bottom: 1px solid var(--line); }
-tr.first + tr td, td { border: 0; } tbody tr.first:not(:first-child) td { border-top: 1px solid var(--line); }
+th { font-weight: 500; color: var(--soft); font-size: 12.5px;
+  border-bottom: 1px solid var(--line); }
+tr.first + tr td, td { border: 0;
+  } tbody tr.first:not(:first-child) td { border-top: 1px solid var(--line); }
 .n { text-align: right; } .strong { font-weight: 600; } .soft { color: var(--soft); }
-.pairs td:first-child { color: var(--soft); width: 34%; } .pairs tr + tr td { border-top: 1px solid var(--grid); }
+.pairs td:first-child { color: var(--soft); width: 34%;
+  } .pairs tr + tr td { border-top: 1px solid var(--grid); }
 .pairs td { overflow-wrap: anywhere; }
-.sample, details { margin: 0 0 14px; background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
+.sample, details { margin: 0 0 14px; background: var(--card); border: 1px solid var(--line);
+  border-radius: 10px; }
 .sample figcaption { padding: 10px 16px; font-weight: 600; border-bottom: 1px solid var(--line); }
 .sample figcaption span { float: right; font-weight: 400; color: var(--soft); }
 summary { padding: 10px 16px; cursor: pointer; }
-pre { margin: 0; padding: 12px 16px; font: 13px/1.55 ui-monospace, "SF Mono", Menlo, Consolas, monospace;
+pre { margin: 0; padding: 12px 16px;
+  font: 13px/1.55 ui-monospace, "SF Mono", Menlo, Consolas, monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 .sample pre { max-height: 26em; overflow-y: auto; }
 .none { color: var(--soft); }
