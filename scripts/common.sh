@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export VEOMNI_DEPS=${VEOMNI_DEPS:-$HOME/.cache/veomni}
-# shellcheck disable=SC2034
 TORCH_DIR=$VEOMNI_DEPS/torch-2.11.0
 SCRIPT_NAME=scripts/$(basename "$0")
 
@@ -23,13 +22,12 @@ step() {
   say "$what: done in $((SECONDS - start)) s"
 }
 
-# build PRESET [target…]: configures (only the first time; ninja re-runs CMake when needed) and builds.
+# build PRESET [target…]: configures and builds.
 build() {
   local preset=$1 log=$ROOT/build/$1/configure.log
   shift
-  if [[ ! -f $ROOT/build/$preset/build.ninja ]]; then
-    mkdir -p "$ROOT/build/$preset"
-    (cd "$ROOT" && cmake --preset "$preset") >"$log" 2>&1 || { cat "$log" >&2; return 1; }
-  fi
+  mkdir -p "$ROOT/build/$preset"
+  (cd "$ROOT" && cmake --preset "$preset" -D "VEOMNI_DEPS=$VEOMNI_DEPS" -D "VEOMNI_TORCH=$TORCH_DIR/torch") >"$log" 2>&1 ||
+    { cat "$log" >&2; return 1; }
   ninja -C "$ROOT/build/$preset" --quiet -j "$(nproc)" "$@"
 }

@@ -8,12 +8,11 @@ function(veomni_suite name)
   if(VEOMNI_SANITIZE)
     math(EXPR suite_SECONDS "${suite_SECONDS} * 4")
   endif()
-  set(supp ${CMAKE_SOURCE_DIR}/test/lsan.supp)
   add_test(NAME ${name} COMMAND ${suite_COMMAND})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${suite_SECONDS} PROCESSORS ${suite_SLOTS} SKIP_RETURN_CODE 77)
   set_property(TEST ${name} PROPERTY ENVIRONMENT
     OMP_NUM_THREADS=${suite_THREADS} OMP_WAIT_POLICY=passive OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-    "LSAN_OPTIONS=suppressions=${supp}:print_suppressions=0" "UBSAN_OPTIONS=print_stacktrace=1"
+    "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/test/lsan.supp:print_suppressions=0" "UBSAN_OPTIONS=print_stacktrace=1"
     "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0")
 endfunction()
 
@@ -38,6 +37,7 @@ if(TARGET test_mpi)
 endif()
 
 veomni_suite(include_rule THREADS 1 SLOTS 1 SECONDS 60 COMMAND ${CMAKE_SOURCE_DIR}/scripts/lint rules)
+veomni_suite(scripts THREADS 1 SLOTS 1 SECONDS 60 COMMAND python3 ${CMAKE_SOURCE_DIR}/test/scripts_test.py)
 if(NOT VEOMNI_SANITIZE)   # the sanitizers' own libraries are not installed
   veomni_suite(install THREADS 1 SLOTS 1 SECONDS 120
     COMMAND ${CMAKE_SOURCE_DIR}/test/install_test ${CMAKE_BINARY_DIR})

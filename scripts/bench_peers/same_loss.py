@@ -5,14 +5,15 @@
 FOLDER holds
   config.json          the base model with Hugging Face's names (hidden_size, …, tie_word_embeddings), vocab_size
   weights.safetensors  the weights before the first step, f32, with Hugging Face's names: model.embed_tokens.weight,
-                       model.layers.0.self_attn.q_proj.weight, …, model.norm.weight (tied: no lm_head.weight)
+                       model.layers.0.self_attn.q_proj.weight, …, model.norm.weight (tied: no lm_head.weight);
+                       experts one by one (mlp.experts.0.gate_proj.weight) or stacked (mlp.experts.gate_up_proj)
   batches.jsonl        an object a step: {"samples": [[id, …], …], "labels": [[id, …], …], "lr": 0.001}, where
                        labels[s][t] is the target at position t of sample s (-100: none). `lr` is that step's
   losses.jsonl         an object a step with "loss", for example metrics.jsonl: mean over the step's labels
   optimizer.json       {"type": "adamw" | "sgd", "betas": [b1, b2], "eps": e, "weight_decay": d, "clip": c}; clip 0: none
 
 Exit code 1 when a loss differs by more than the tolerance. With `hf` the loss of an MoE model holds its balance loss
-too, weighted by config.json's router_aux_loss_coef: compare with "balance": "pack" and one pack a step.
+too, weighted by config.json's router_aux_loss_coef: compare with "balance": "pack" and one pack a step, of samples of one length (padding would reach its router).
 """
 import argparse
 import json
@@ -35,13 +36,27 @@ def padded(rows, fill):
     return torch.tensor([row + [fill] * (longest - len(row)) for row in rows])
 
 
+def stack_experts(weights):
+    """Files hold one matrix an expert (mlp.experts.3.gate_proj.weight); transformers 5 holds them stacked."""
+    weights, layers = dict(weights), {}
+    for name in [n for n in weights if ".mlp.experts." in n and n.endswith("_proj.weight")]:
+        prefix, rest = name.split(".mlp.experts.")
+        layers.setdefault(prefix, {})[tuple(rest.split(".")[:2])] = weights.pop(name)
+    for prefix, parts in layers.items():
+        numbers = sorted({int(number) for number, _ in parts})
+        part = lambda kind: torch.stack([parts[str(n), kind] for n in numbers])
+        weights[f"{prefix}.mlp.experts.gate_up_proj"] = torch.cat([part("gate_proj"), part("up_proj")], dim=1)
+        weights[f"{prefix}.mlp.experts.down_proj"] = part("down_proj")
+    return weights
+
+
 def load(peer, config, weights, context):
     base = {k: v for k, v in config.items() if k != "vocab_size"}
     model = make_model(peer, {"base": base, "vocabulary": config["vocab_size"], "context": context})
     if peer == "eager":
         load_hugging_face(model, weights)
         return model
-    missing, unexpected = model.model.load_state_dict(weights, strict=False)
+    missing, unexpected = model.model.load_state_dict(stack_experts(weights), strict=False)
     missing = [name for name in missing if name != "lm_head.weight" or not base.get("tie_word_embeddings", True)]
     if missing or unexpected:
         raise SystemExit(f"weights.safetensors: missing {missing}, unexpected {unexpected}")
