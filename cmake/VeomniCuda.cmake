@@ -82,4 +82,6 @@ if(NOT VEOMNI_SANITIZE)  # sanitizers do not follow fibers
   target_compile_definitions(test_cuda_emulated PRIVATE VEOMNI_CUDA_LIBRARY="$<TARGET_FILE:veomni_cuda_emulated>")
   add_dependencies(test_cuda_emulated veomni_cuda_emulated)
   add_test(NAME cuda.emulated COMMAND test_cuda_emulated)
+  # test_core runs the engine's side over the same kernels; it is made after this file.
+  cmake_language(DEFER CALL add_dependencies test_core veomni_cuda_emulated)
 endif()

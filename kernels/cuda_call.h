@@ -34,9 +34,15 @@ inline at::Tensor integers(const at::Tensor& like, at::IntArrayRef shape) {
 template <class Args>
 void start_cuda(const char* name, int (*operation)(const Args*, void*), const Args& args,
                 const at::Tensor& on) {
+  TORCH_CHECK(on.is_cuda() || emulated(), name, ": the tensors are on ", on.device(),
+              ", must be on a GPU");
   const c10::DeviceGuard guard(on.device());
-  const c10::impl::VirtualGuardImpl streams(c10::DeviceType::CUDA);
-  const int code = operation(&args, streams.getStream(on.device()).native_handle());
+  void* stream = nullptr;
+  if (on.is_cuda()) {
+    const c10::impl::VirtualGuardImpl streams(c10::DeviceType::CUDA);
+    stream = streams.getStream(on.device()).native_handle();
+  }
+  const int code = operation(&args, stream);
   require<DeviceError>(code == 0, "device: {} on {}: {}", name, on.device().str(),
                        cuda_table().error_text(code));
 }

@@ -15,6 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const VeomniCudaTable* emulated_table = nullptr;
+
 /// Where the library that holds `address` was loaded from.
 fs::path library_of(const void* address) {
   Dl_info info{};
@@ -105,7 +107,12 @@ void* cuda_symbol(const char* name) {
   return found;
 }
 
+void use_emulated_table(const VeomniCudaTable* table) { emulated_table = table; }
+
+bool emulated() { return emulated_table != nullptr; }
+
 const VeomniCudaTable& cuda_table() {
+  if (emulated()) return *emulated_table;
   static const VeomniCudaTable* table = [] {
     using Get = const VeomniCudaTable*(int);
     const auto get = reinterpret_cast<Get*>(cuda_symbol("veomni_cuda_table"));

@@ -13,6 +13,11 @@ bool cuda_built();
 /// that it needs is missing, or another version.
 const VeomniCudaTable& cuda_table();
 
+/// For tests: takes `table` instead, whose kernels are compiled for the host, so that operations
+/// take CPU tensors (see test/cuda/emulated). Null: back to the library.
+void use_emulated_table(const VeomniCudaTable* table);
+bool emulated();
+
 /// A function of the same library, for other tables than this one. Throws DeviceError.
 void* cuda_symbol(const char* name);
 
