@@ -176,7 +176,8 @@ Json Evaluator::report(int32_t source, Sums& sums) {
     const double loss = total[term] / std::max(1e-12, weight);
     objective += terms[term].weight * loss;
     put(head.name, "loss", loss);
-    for (const auto& [metric, value] : head_metrics(head, predictions).items()) put(head.name, metric, value);
+    const Json metrics = head_metrics(head, predictions);
+    for (const auto& [metric, value] : metrics.items()) put(head.name, metric, value);
   }
   if (!single) out["loss"] = objective;
   return out;

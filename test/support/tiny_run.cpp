@@ -43,7 +43,7 @@ void write_images(const fs::path& folder, std::mt19937& random) {
   std::string images = big_endian(0x803) + big_endian(kCount) + big_endian(kSide) + big_endian(kSide);
   std::string labels = big_endian(0x801) + big_endian(kCount);
   for (uint32_t i = 0; i < kCount; ++i) {
-    const uint32_t label = random() % 3;
+    const auto label = static_cast<uint32_t>(random() % 3);
     labels += static_cast<char>(label);
     for (uint32_t p = 0; p < kSide * kSide; ++p) images += static_cast<char>(label * 80 + random() % 60);
   }

@@ -33,8 +33,8 @@ std::string write_moe_recipe(const std::filesystem::path& folder);
 
 struct RunOptions {
   int replicate = 1, shard = 1;
-  std::vector<std::string> overrides;
-  std::string resume;  ///< a checkpoint's directory; empty: fresh
+  std::vector<std::string> overrides = {};
+  std::string resume = {};  ///< a checkpoint's directory; empty: fresh
   bool keep_gradients = false;  ///< of the first step
   std::function<void(Communicator&)> before_run = {};
 };

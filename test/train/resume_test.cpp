@@ -66,7 +66,7 @@ TEST_CASE("stop: a signal ends the run after its step, with a checkpoint to cont
 TEST_CASE("not finite: the run stops at the last good step and names the tensor", "[train]") {
   TempDir folder;
   const auto recipe = write_omni_recipe(folder.path());
-  CHECK_THROWS_WITH(run_recipe(recipe, {.overrides = {"output=run", "train.optimizer.lr=1e30", "train.optimizer.clip=0", R"(train.schedule={"type":"constant"})"}}),
+  CHECK_THROWS_WITH(run_recipe(recipe, {.overrides = {"output=run", "train.optimizer.lr=1e9", "train.optimizer.weight_decay=1e9", "train.optimizer.clip=0", R"(train.schedule={"type":"constant"})"}}),
                     Catch::Contains("is not finite; saved step"));
   const auto saved = list_checkpoints(folder.path() / "run" / "checkpoints");
   REQUIRE(saved.size() == 1);
