@@ -166,7 +166,7 @@ class CsvSource : public Source {
     for (const auto& name : names)
       require<ConfigError>(once.insert(name).second,
                            "{}: column '{}' appears twice; rename one, or give `columns`", path,
-                           name);
+                           shown(name));
     std::vector<size_t> wanted;
     for (const auto& field : *names_) {
       require_field(config_, path, field, names);

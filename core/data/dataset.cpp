@@ -170,7 +170,7 @@ class RecipeDataset : public Dataset {
     return false;
   }
 
-  void restore(const Json& state) {
+  void restore(const Json& state) try {
     tables_ = TableVocabularies::restore(state.at("tables"));
     for (size_t e = 0; e < preprocessors_.size(); ++e) {
       const std::string& name = recipe_.encoders[e].name;
@@ -181,6 +181,8 @@ class RecipeDataset : public Dataset {
       if (preprocessors_[e]->needs_fit()) preprocessors_[e]->restore(state.at("encoders").at(name));
       preprocessors_[e]->use_tables(tables_);
     }
+  } catch (const Json::exception& error) {
+    throw ConfigError(fmt::format("checkpoint: its data state is damaged ({})", error.what()));
   }
 
   void make_plan() {

@@ -158,7 +158,7 @@ bool is_manifest(std::string path) {
 }  // namespace
 
 std::unique_ptr<Source> open_images(const SourceConfig& config,
-                                    const std::vector<std::string>& fields) {
+                                    const std::vector<std::string>& fields) try {
   const bool manifest = is_manifest(config.paths.front());
   for (const auto& path : config.paths) {
     require<ConfigError>(fs::exists(path), "{}: does not exist; check data.sources.{}.path", path,
@@ -169,6 +169,9 @@ std::unique_ptr<Source> open_images(const SourceConfig& config,
   }
   if (manifest) return std::make_unique<ManifestSource>(config, fields);
   return std::make_unique<FolderSource>(config, fields);
+} catch (const fs::filesystem_error& error) {
+  throw ConfigError(
+      fmt::format("{}: {}; check the folder", error.path1().string(), error.code().message()));
 }
 
 }  // namespace veomni

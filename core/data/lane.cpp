@@ -24,7 +24,7 @@ Json LaneState::to_json(const LanePlan& plan) const {
           {"buffer", waiting}};
 }
 
-LaneState LaneState::from_json(const Json& json, const LanePlan& plan) {
+LaneState LaneState::from_json(const Json& json, const LanePlan& plan) try {
   const auto packs = json.at("packs").get<int64_t>();
   require<ConfigError>(
       packs == plan.lanes,
@@ -51,6 +51,8 @@ LaneState LaneState::from_json(const Json& json, const LanePlan& plan) {
                          "checkpoint: a data cursor is damaged");
   }
   return state;
+} catch (const Json::exception& error) {
+  throw ConfigError(fmt::format("checkpoint: a data cursor is damaged ({})", error.what()));
 }
 
 Lane::Lane(const LanePlan& plan, int64_t number, LaneState state)

@@ -175,13 +175,13 @@ void SampleBuilder::label_value(const Label& label, const Value& cell, double& v
     require<ConfigError>(
         found != label.classes.end(),
         "{}: '{}' is none of the classes of the target '{}'; add it to its \"classes\"", field,
-        to_category(cell, scratch), label.config->head);
+        shown(to_category(cell, scratch)), label.config->head);
     value = static_cast<double>(found - label.classes.begin());
   } else {
     require<ConfigError>(
         to_number(cell, value),
         "{}: '{}' is not a number; name the target's \"positive\" value or its \"classes\"", field,
-        to_category(cell, scratch));
+        shown(to_category(cell, scratch)));
   }
   if (!label.spec->label_error) return;
   const auto problem = label.spec->label_error(*label.part, value);

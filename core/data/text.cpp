@@ -37,10 +37,27 @@ void append_utf8(int32_t code, std::string& text) {
   }
 }
 
+std::string shown(std::string_view text) {
+  constexpr int kMost = 60;
+  std::string line;
+  size_t offset = 0;
+  for (int count = 0; offset < text.size() && count < kMost; ++count) {
+    const size_t start = offset;
+    const int32_t code = next_code_point(text, offset);
+    if (code < 0) ++offset;
+    if (code >= 0 && code < 0x20)
+      line += ' ';
+    else
+      line += code < 0 ? "?" : text.substr(start, offset - start);
+  }
+  if (offset < text.size()) line += "…";
+  return line;
+}
+
 std::string join_names(const std::vector<std::string>& names, size_t limit) {
   std::string joined;
   for (size_t i = 0; i < std::min(names.size(), limit); ++i)
-    joined += (i == 0 ? "" : ", ") + names[i];
+    joined += (i == 0 ? "" : ", ") + shown(names[i]);
   if (names.size() > limit) joined += ", …";
   return joined;
 }

@@ -180,7 +180,7 @@ class FeaturesPreprocessor : public Preprocessor {
       throw ConfigError(
           fmt::format("{}: '{}' is not a number; make the column a category, or list the text "
                       "under the source's `missing`",
-                      column.config.name, to_category(*value, scratch)));
+                      column.config.name, shown(to_category(*value, scratch))));
     }
     if (column.config.log1p) x = std::copysign(std::log1p(std::abs(x)), x);
     return true;

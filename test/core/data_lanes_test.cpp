@@ -225,6 +225,14 @@ TEST_CASE("data: resuming with other packs or other data is refused", "[core][da
   Recipe fewer = mixed(dir, 2, 0);
   fewer.sources[0].train = {0, 0.5};
   CHECK(error_of([&] { open(fewer)->start({0}, cursors); }).find("data.sources.rows: has") == 0);
+  Json damaged = cursors;
+  damaged["0"].erase("reads");
+  const auto cut = error_of([&] { open(mixed(dir, 2, 0))->start({0}, damaged); });
+  CHECK(cut.starts_with("checkpoint: a data cursor is damaged"));
+  Json state = first->state();
+  state["tables"] = 3;
+  state["encoders"]["user"].erase("numbers");
+  CHECK_FALSE(error_of([&] { open(mixed(dir, 2, 0), state); }).empty());
 }
 
 TEST_CASE("data: packs are full, samples stay whole, sources come by weight", "[core][data]") {
