@@ -48,7 +48,7 @@ class MpiCommunicator final : public Communicator {
   std::unique_ptr<Work> all_reduce_by_exchange(const at::Tensor& tensor);
   std::unique_ptr<Work> all_reduce_by_pieces(const at::Tensor& tensor);
   std::unique_ptr<Work> all_reduce_by_tree(const at::Tensor& tensor);
-  std::unique_ptr<Work> scatter_and_sum(Pieces pieces, MpiOperation::Stage last);
+  std::unique_ptr<Work> scatter_and_sum(Pieces pieces, std::function<void(MpiOperation&)> then);
   int next_tag();
 
   std::string name_;

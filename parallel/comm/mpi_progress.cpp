@@ -1,5 +1,7 @@
 #include "parallel/comm/mpi_progress.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "parallel/comm/check.h"
 
@@ -12,6 +14,11 @@ constexpr int kEagerTurns = 64;    // before a waiting caller begins to sleep be
 constexpr auto kCallerPause = std::chrono::microseconds(20);
 constexpr auto kThreadPause = std::chrono::microseconds(50);
 constexpr auto kLongThreadPause = std::chrono::microseconds(200);
+
+bool all_ended(const MpiOperation& operation) {
+  return std::all_of(operation.requests.begin(), operation.requests.end(),
+                     [](MPI_Request request) { return request == MPI_REQUEST_NULL; });
+}
 
 }  // namespace
 
@@ -101,8 +108,10 @@ void MpiProgress::poll(std::unique_lock<std::mutex>& lock) {
     } catch (const std::exception& error) {
       operation->error = error.what();
     }
-    // Only whoever took an operation to its end removes it, so `entry` is still valid here.
-    entry = operation->done ? active_.erase(entry) : std::next(entry);
+    // Only whoever took an operation to its end removes it, so `entry` is still valid here. One
+    // that failed stays while MPI may still write to its buffers.
+    const bool over = operation->done || (!operation->error.empty() && all_ended(*operation));
+    entry = over ? active_.erase(entry) : std::next(entry);
   }
 }
 

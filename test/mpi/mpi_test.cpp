@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "test/mpi/world.h"
-#include "test/parallel/collective_cases.inc"
+#include "test/parallel/collective_cases.h"
 
 using namespace veomni;
 using namespace std::chrono_literals;
@@ -71,4 +71,11 @@ TEST_CASE("mpi: a started sum completes while the caller computes", "[mpi]") {
   work->wait();
   CHECK(world.seconds() - before < 0.1);
   CHECK(t.eq(2).all().item<bool>());
+}
+
+// Not in a plain run: `mpirun -n 2 test_mpi "[abort]"` must end at once with exit code 3.
+TEST_CASE("mpi: abort ends the ranks that wait", "[.][abort]") {
+  MpiSession& session = test::mpi_session();
+  if (session.world().rank() == 1) session.abort(3);
+  session.world().barrier();
 }

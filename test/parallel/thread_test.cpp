@@ -6,7 +6,6 @@
 
 #include "core/error.h"
 #include "test/parallel/collective_cases.h"
-#include "test/parallel/collective_cases.inc"
 
 using namespace veomni;
 using namespace std::chrono_literals;
