@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "core/error.h"
@@ -27,7 +29,20 @@ int64_t integer(const Json& object, const char* key) {
   return found != object.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
 }
 
+/// Columns that the parent of ranks found (cmd/ranks.cpp): mpirun gives ranks a terminal of its own. Empty: no parent.
+std::optional<size_t> parent_columns() {
+  const char* columns = std::getenv("VEOMNI_TERMINAL");
+  if (columns == nullptr) return {};
+  return static_cast<size_t>(std::max(0, std::atoi(columns)));
+}
+
+bool is_terminal(FILE* out) {
+  const auto columns = parent_columns();
+  return columns ? *columns > 0 : ::isatty(::fileno(out)) == 1;
+}
+
 size_t terminal_columns(FILE* out) {
+  if (const auto columns = parent_columns(); columns && *columns > 0) return *columns;
   winsize size{};
   return ::ioctl(::fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
@@ -103,7 +118,7 @@ std::string cut_to(const std::string& text, size_t columns) {
 }
 
 Terminal::Terminal(FILE* out, int64_t last_step)
-    : out_(out), is_terminal_(::isatty(::fileno(out)) == 1), last_step_(last_step) {}
+    : out_(out), is_terminal_(is_terminal(out)), last_step_(last_step) {}
 
 void Terminal::step(const Json& metrics) {
   const auto now = Clock::now();
