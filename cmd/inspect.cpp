@@ -22,7 +22,6 @@ namespace fs = std::filesystem;
 struct InspectOptions {
   RecipeArguments recipe;
   int samples = 3;
-  std::string source;
   bool json = false;
 };
 
@@ -92,13 +91,11 @@ int inspect(const InspectOptions& options) {
   const fs::path path = options.recipe.recipe;
   std::error_code error;
   if (!fs::is_directory(path, error)) {
-    Json data_options{{"samples", options.samples}, {"json", options.json}};
-    if (!options.source.empty()) data_options["source"] = options.source;
-    return inspect_data(read_recipe(path.string(), options.recipe.overrides), data_options);
+    return inspect_data(read_recipe(path.string(), options.recipe.overrides),
+                        {{"samples", options.samples}, {"json", options.json}});
   }
-  require<ConfigError>(options.recipe.overrides.empty() && options.source.empty(),
-                       "inspect: {} is a directory; key=value and --source are for recipes",
-                       path.string());
+  require<ConfigError>(options.recipe.overrides.empty(),
+                       "inspect: {} is a directory; key=value is for recipes", path.string());
   return inspect_checkpoint(
       fs::exists(path / "manifest.json", error) ? path : newest_checkpoint(path), options.json);
 }
@@ -115,7 +112,6 @@ void add_inspect(CLI::App& app, Action& action) {
   verb->add_option("--samples", options->samples, "samples shown of each source")
       ->capture_default_str()
       ->check(CLI::Range(0, 10000));
-  verb->add_option("--source", options->source, "only this source");
   verb->add_flag("--json", options->json, "print JSON");
   verb->callback([=, &action] { action = [=] { return inspect(*options); }; });
 }

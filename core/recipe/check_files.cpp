@@ -71,6 +71,10 @@ void check_files(const Recipe& recipe, const Document& document) {
     const SourceConfig& source = recipe.sources[i];
     const Path path{"data", "sources", std::to_string(i)};
     check_paths(source.keys["path"], source.format == "images", child(path, "path"), document);
+    if (source.keys.contains("images") && fs::is_directory(source.paths.front())) {
+      document.fail_key(child(path, "images"),
+                        "has no effect: the path is a folder, not a manifest; remove it");
+    }
     if (source.keys.contains("labels")) {
       check_paths(source.keys["labels"], false, child(path, "labels"), document);
     }

@@ -23,7 +23,8 @@ constexpr const char* kText = R"({
         "split": { "train": [0.0, 0.9], "eval": [0.9, 1.0] },
         "sample": [ { "part": "text", "field": "text", "learn": true } ] } ] },
   "train": { "steps": 1000, "packs": 8, "pack_tokens": 1024,  // a step: 8 packs of at most 1,024 tokens
-             "optimizer": { "type": "adamw", "lr": 1e-3, "betas": [0.9, 0.95], "weight_decay": 0.1, "clip": 1.0 },
+             "optimizer": { "type": "adamw", "lr": 1e-3, "betas": [0.9, 0.95],
+                            "weight_decay": 0.1, "clip": 1.0 },
              "schedule": { "type": "cosine", "warmup": 50, "final": 0.1 } },
   "eval": { "every": 200 },
   "checkpoint": { "every": 200, "keep": 2 },
@@ -32,7 +33,8 @@ constexpr const char* kText = R"({
 )";
 
 constexpr const char* kImages = R"({
-  // An image classifier: an encoder cuts images into patches, the base model reads them, a head names the class.
+  // An image classifier: an encoder cuts images into patches, the base model reads them,
+  // a head names the class.
   "name": "images", "seed": 1,
   "model": {
     "base": { "family": "llama", "hidden_size": 128, "intermediate_size": 344,
@@ -63,8 +65,10 @@ constexpr const char* kRecommend = R"({
               "num_hidden_layers": 2, "num_attention_heads": 2 },
     // Columns of several encoders may share a table. Values hash into its rows.
     "tables": { "city": { "rows": 10000, "dim": 16, "hash": "xxh64" } },
-    "encoders": { "user": { "type": "features", "columns": { "age": "number", "home": { "table": "city" } } },
-                  "item": { "type": "features", "columns": { "price": "number", "shop": { "table": "city" } } } },
+    "encoders": { "user": { "type": "features",
+                            "columns": { "age": "number", "home": { "table": "city" } } },
+                  "item": { "type": "features",
+                            "columns": { "price": "number", "shop": { "table": "city" } } } },
     "heads": { "click": { "type": "binary" },
                // Trained on all rows through its parent: a purchase needs a click (ESMM).
                "purchase": { "type": "binary", "given": "click" } } },
@@ -92,7 +96,8 @@ constexpr const char* kOmni = R"({
               "num_attention_heads": 4, "num_key_value_heads": 2 },
     "tables": { "zip": { "rows": 10000, "dim": 16, "hash": "xxh64" } },
     "encoders": { "photo": { "type": "image", "patch_size": 7, "hidden_size": 64, "num_hidden_layers": 2 },
-                  "customer": { "type": "features", "columns": { "age": "number", "zip_code": { "table": "zip" } } } },
+                  "customer": { "type": "features",
+                                "columns": { "age": "number", "zip_code": { "table": "zip" } } } },
     "decoders": { "text": { "type": "text" } },
     "heads": { "label": { "type": "classification", "classes": 10 },
                "visit": { "type": "binary" } } },
@@ -113,7 +118,8 @@ constexpr const char* kOmni = R"({
         "sample": [ { "part": "customer" } ],
         "targets": { "visit": "visit" } } ] },
   "train": { "steps": 1000, "packs": 8, "pack_tokens": 1024,
-             "optimizer": { "type": "adamw", "lr": 1e-3, "betas": [0.9, 0.95], "weight_decay": 0.1, "clip": 1.0 },
+             "optimizer": { "type": "adamw", "lr": 1e-3, "betas": [0.9, 0.95],
+                            "weight_decay": 0.1, "clip": 1.0 },
              "schedule": { "type": "cosine", "warmup": 50, "final": 0.1 },
              "precision": "fp32" },
   "eval": { "every": 200 },

@@ -108,10 +108,20 @@ Key format_key() {
           .required = true};
 }
 
-std::vector<Variant> formats() {
+Keys csv_keys() {
   Key delimiter = name_key("delimiter", "the byte between columns");
   delimiter.default_value = ",";
   delimiter.maximum = 1;
+  return {{.name = "header",
+           .type = Type::boolean,
+           .doc = "the first line names the columns",
+           .default_value = true},
+          strings_key("columns", "names of the columns when there is no header", nullptr),
+          delimiter,
+          strings_key("missing", "cells that mean: no value", Json::array({""}))};
+}
+
+std::vector<Variant> formats() {
   return {
       {"text",
        "one running text, cut into windows",
@@ -121,19 +131,12 @@ std::vector<Variant> formats() {
          .minimum = 1}}},
       {"lines", "one sample a line", {}},
       {"jsonl", "one JSON object a line", {}},
-      {"csv",
-       "one row a sample",
-       {{.name = "header",
-         .type = Type::boolean,
-         .doc = "the first line names the columns",
-         .default_value = true},
-        strings_key("columns", "names of the columns when there is no header", nullptr),
-        delimiter,
-        strings_key("missing", "cells that mean: no value", Json::array({""}))}},
+      {"csv", "one row a sample", csv_keys()},
       {"idx", "MNIST's arrays of images", {path_key("labels", "the idx file of labels", false)}},
       {"images",
        "PNG and JPEG: a folder with one sub-folder a class, or a csv or jsonl manifest",
-       {}}};
+       {strings_key("images", "manifest: columns that hold paths of images; image by default",
+                    nullptr)}}};
 }
 
 Key source_key() {

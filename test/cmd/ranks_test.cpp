@@ -12,7 +12,6 @@
 #include <thread>
 
 #include "core/recipe/starter.h"
-#include "modalities/all.h"
 #include "test/cmd/process.h"
 #include "test/core/recipe_fixture.h"
 
@@ -86,6 +85,7 @@ class Installation {
 /// exit code.
 int run_and_signal(const Installation& installation, const std::vector<int>& signals) {
   const fs::path out = installation.path() / "out.txt";
+  fs::remove(out);  // of the run before
   const pid_t child = fork();
   if (child == 0) {
     setenv("STAND_IN", "wait", 1);

@@ -336,6 +336,9 @@ TEST_CASE("recipe errors: files and folders that cannot be used", "[core][recipe
       {"data.sources.1.labels=data/none.gz", "data.sources.1.labels: no such file"},
       {"data.sources.1.labels=[\"data/labels.gz\", \"data/labels.gz\"]",
        "2 files of labels for 1 of images"},
+      {R"(data.sources.1={"name": "p", "format": "images", "path": "data", "images": ["a"], "sample": )"
+       R"([{"part": "photo", "field": "image"}], "targets": {"label": "label"}})",
+       "data.sources.1.images: has no effect: the path is a folder"},
       {"output=data/book.txt", "output: "},
       {"output=data/book.txt/run", "book.txt is a file, so no run directory can be made there"}};
   const auto before = folder.listing();
