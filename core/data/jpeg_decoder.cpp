@@ -1,12 +1,12 @@
 // JPEG through libjpeg. Its warnings of lost data are errors here: a half-grey picture must not
-// train anything.
-// clang-format off: libjpeg's headers need FILE before them, and jerror.h needs jpeglib.h.
-#include <jerror.h>
-#include <jpeglib.h>
-
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>
+
+// libjpeg's headers need FILE before them, and jerror.h needs jpeglib.h: no sorting here.
+// clang-format off
+#include <jpeglib.h>
+#include <jerror.h>
 // clang-format on
 
 #include "core/data/image_codec.h"
