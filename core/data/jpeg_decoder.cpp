@@ -1,13 +1,13 @@
 // JPEG through libjpeg. Its warnings of lost data are errors here: a half-grey picture must not
-// train anything.
-// libjpeg's header needs FILE before it, and jerror.h needs jpeglib.h: the order below is not the formatter's.
-// clang-format off
+#include <csetjmp>
 #include <cstddef>
 #include <cstdio>
+
+// libjpeg's headers need FILE before them, and jerror.h needs jpeglib.h: no sorting here.
+// clang-format off
 #include <jpeglib.h>
 #include <jerror.h>
 // clang-format on
-#include <csetjmp>
 
 #include "core/data/image_codec.h"
 #include "core/error.h"
