@@ -60,6 +60,7 @@ PartSpec features_spec() {
   using Type = Key::Type;
   PartSpec spec;
   spec.type = "features";
+  spec.takes_field = false;
   spec.doc = "numbers, categories and lists of ids of one record: one token for the row, one for each list element";
   spec.keys = features_preprocess_keys();
   const Keys module_keys = {

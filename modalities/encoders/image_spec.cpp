@@ -66,6 +66,7 @@ PartSpec image_spec() {
   using Type = Key::Type;
   PartSpec spec;
   spec.type = "image";
+  spec.takes_field = true;
   spec.doc = "a Vision Transformer over the patches of one or more images of any size";
   spec.keys = image_preprocess_keys();
   const Keys module_keys = {
