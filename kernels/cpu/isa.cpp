@@ -14,16 +14,17 @@ struct Entry {
   Loops loops;
 };
 
-#define VEOMNI_FILL(isa)            \
-  [] {                              \
-    Loops loops;                    \
-    isa::fill_attention(loops);     \
-    isa::fill_norm(loops);          \
-    isa::fill_activation(loops);    \
-    isa::fill_cross_entropy(loops); \
-    isa::fill_optimizer(loops);     \
-    isa::fill_rows(loops);          \
-    return loops;                   \
+#define VEOMNI_FILL(isa)                 \
+  [] {                                   \
+    Loops loops;                         \
+    isa::fill_attention(loops);          \
+    isa::fill_attention_backward(loops); \
+    isa::fill_norm(loops);               \
+    isa::fill_activation(loops);         \
+    isa::fill_cross_entropy(loops);      \
+    isa::fill_optimizer(loops);          \
+    isa::fill_rows(loops);               \
+    return loops;                        \
   }()
 
 bool has_avx2() {

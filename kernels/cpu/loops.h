@@ -129,14 +129,15 @@ struct Loops {
   void (*scatter_add_columns)(const RowsArgs&, int64_t tokens, int64_t begin, int64_t end);
 };
 
-#define VEOMNI_DECLARE_LOOPS(isa)        \
-  namespace isa {                        \
-  void fill_attention(Loops& loops);     \
-  void fill_norm(Loops& loops);          \
-  void fill_activation(Loops& loops);    \
-  void fill_cross_entropy(Loops& loops); \
-  void fill_optimizer(Loops& loops);     \
-  void fill_rows(Loops& loops);          \
+#define VEOMNI_DECLARE_LOOPS(isa)             \
+  namespace isa {                             \
+  void fill_attention(Loops& loops);          \
+  void fill_attention_backward(Loops& loops); \
+  void fill_norm(Loops& loops);               \
+  void fill_activation(Loops& loops);         \
+  void fill_cross_entropy(Loops& loops);      \
+  void fill_optimizer(Loops& loops);          \
+  void fill_rows(Loops& loops);               \
   }
 VEOMNI_DECLARE_LOOPS(sse2)
 VEOMNI_DECLARE_LOOPS(avx2)

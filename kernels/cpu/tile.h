@@ -52,7 +52,7 @@ inline void tile(const Product& p, const float* a, const float* b, float* c) {
     for (int v = 0; v < kVectors; ++v) save(c + r * p.c_row + v * kLanes, sums[r][v]);
 }
 
-inline void multiply(const Product& p) {
+[[gnu::noinline]] inline void multiply(const Product& p) {
   const float* panel = p.b;
   for (int64_t n = 0; n < p.cols; n += kPanel, panel += p.b_panel) {
     const bool half = p.cols - n <= kLanes;
