@@ -31,6 +31,14 @@ install(DIRECTORY ${VEOMNI_TORCH}/../ DESTINATION share/doc/veomni/licenses
 
 install(FILES LICENSE DESTINATION share/doc/veomni)
 install(DIRECTORY recipes DESTINATION share/veomni OPTIONAL PATTERN runs EXCLUDE)
-install(DIRECTORY cmd/completions/bash/ DESTINATION share/bash-completion/completions OPTIONAL)
-install(DIRECTORY cmd/completions/zsh/ DESTINATION share/zsh/site-functions OPTIONAL)
-install(DIRECTORY cmd/completions/fish/ DESTINATION share/fish/vendor_completions.d OPTIONAL)
+# The installed program writes its own completions.
+install(CODE [[
+  set(prefix "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}")
+  foreach(target "bash;share/bash-completion/completions/veomni" "zsh;share/zsh/site-functions/_veomni")
+    list(GET target 0 shell)
+    list(GET target 1 file)
+    get_filename_component(folder ${file} DIRECTORY)
+    file(MAKE_DIRECTORY ${prefix}/${folder})
+    execute_process(COMMAND ${prefix}/bin/veomni completion ${shell} OUTPUT_FILE ${prefix}/${file} COMMAND_ERROR_IS_FATAL ANY)
+  endforeach()
+]])

@@ -38,7 +38,7 @@ def run_peer(peer, shape, data, case):
 def run_veomni(shape, case, steps):
     """Seconds of each step after the first 2 s, from metrics.jsonl."""
     run = OUT / "runs" / f"{shape['name']}-{case['ranks']}-{time.time_ns()}"
-    recipe = shapes.write_recipe(shape, steps, run, OUT)
+    recipe = shapes.write_recipe(shape, steps, case["ranks"], run, OUT)
     ranks = ["--ranks", case["ranks"]] if case["ranks"] > 1 else []
     run_process([PROGRAM, "train", recipe, "--json", *ranks], case["threads"], case["seconds"])
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -51,26 +51,26 @@ def resolve(name):
     return shape
 
 
-def write_recipe(shape, steps, output, folder):
-    """The recipe that veomni runs for `shape`: `steps` steps, no checkpoints, no evaluation before the end."""
+def write_recipe(shape, steps, ranks, output, folder):
+    """The recipe that veomni runs for `shape`: `steps` steps, no checkpoints, no evaluation before the end. Where the
+    recipe does not decide, each rank gets its share of the batch in one pack."""
     path = ROOT / shape["recipe"]
     recipe = read_recipe(path)
     source = source_of(recipe)
     source["path"] = str((path.parent / source["path"]).resolve())
     if not shape["keep_recipe"]:
         recipe["model"]["base"] = dict(shape["base"])
-        recipe["train"].update(packs=shape["batch"], pack_tokens=shape["context"])
-        if "sample_tokens" in source:
-            source["sample_tokens"] = shape["context"]
+        recipe["train"].update(packs=ranks, pack_tokens=shape["batch"] // ranks * shape["context"])
+        source["sample_tokens"] = shape["context"]
     recipe["train"]["steps"] = steps
     recipe["train"].pop("epochs", None)
-    recipe["eval"] = {"every": 0, "samples": 1}
+    recipe["eval"] = {"every": 0}
     recipe["checkpoint"] = {"every": 0}
     recipe["output"] = str(output)
     schedule = recipe["train"].get("schedule", {})
     if "warmup" in schedule:
         schedule["warmup"] = min(schedule["warmup"], steps // 2)
-    target = folder / f"{shape['name']}.json"
+    target = folder / f"{shape['name']}-{ranks}.json"
     target.write_text(json.dumps(recipe, indent=1))
     return target
 
