@@ -12,14 +12,19 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+/// An argument that may be undefined: autograd refuses an undefined tensor, but takes an empty
+/// optional.
+using Maybe = std::optional<at::Tensor>;
+Maybe maybe(const at::Tensor& x) { return x.defined() ? Maybe(x) : std::nullopt; }
+
 /// sum and y of add_rms_norm; of rms_norm (no residual) y alone.
 struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& x,
-                               const at::Tensor& residual, const at::Tensor& weight,
-                               double epsilon) {
-    const RmsNormCuda result = rms_norm_forward_cuda(x, residual, weight, epsilon);
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, const Maybe& residual,
+                               const at::Tensor& weight, double epsilon) {
+    const RmsNormCuda result =
+        rms_norm_forward_cuda(x, residual.value_or(at::Tensor()), weight, epsilon);
     ctx->save_for_backward({result.sum, result.rstd, weight});
-    if (!residual.defined()) return {result.y};
+    if (!residual.has_value()) return {result.y};
     return {result.sum, result.y};
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -60,11 +65,11 @@ struct CrossEntropyFunction : torch::autograd::Function<CrossEntropyFunction> {
 };
 
 struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, const at::Tensor& q_weight,
-                            const at::Tensor& k_weight, const AttentionInputCuda& input) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, const Maybe&, const Maybe&,
+                            const AttentionInputCuda& input) {
     const AttentionCuda result = packed_attention_forward_cuda(input);
-    ctx->save_for_backward(
-        {qkv, q_weight, k_weight, input.positions, input.cu_seqlens, result.out, result.lse});
+    ctx->save_for_backward({qkv, input.q_weight, input.k_weight, input.positions, input.cu_seqlens,
+                            result.out, result.lse});
     const AttentionShape& s = input.shape;
     ctx->saved_data["heads"] =
         std::vector<int64_t>{s.query_heads, s.key_value_heads, s.head_dim, s.causal ? 1 : 0};
@@ -117,12 +122,12 @@ struct EmbeddingFunction : torch::autograd::Function<EmbeddingFunction> {
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  return RmsNormFunction::apply(x, at::Tensor(), weight, epsilon)[0];
+  return RmsNormFunction::apply(x, Maybe(), weight, epsilon)[0];
 }
 
 std::pair<at::Tensor, at::Tensor> add_rms_norm(const at::Tensor& x, const at::Tensor& residual,
                                                const at::Tensor& weight, double epsilon) {
-  const variable_list results = RmsNormFunction::apply(x, residual, weight, epsilon);
+  const variable_list results = RmsNormFunction::apply(x, maybe(residual), weight, epsilon);
   return {results[0], results[1]};
 }
 
@@ -145,7 +150,7 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
                             const at::Tensor& k_weight, const at::Tensor& positions,
                             const at::Tensor& cu_seqlens, const AttentionShape& shape) {
   const AttentionInputCuda input{qkv, q_weight, k_weight, positions, cu_seqlens, shape};
-  return AttentionFunction::apply(qkv, q_weight, k_weight, input);
+  return AttentionFunction::apply(qkv, maybe(q_weight), maybe(k_weight), input);
 }
 
 at::Tensor moe_experts(const at::Tensor& x, const at::Tensor& gates, const at::Tensor& chosen,
