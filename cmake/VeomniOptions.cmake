@@ -16,7 +16,7 @@ endif()
 add_library(veomni_options INTERFACE)
 target_include_directories(veomni_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(veomni_options INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -fpch-preprocess>)
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-maybe-uninitialized -fpch-preprocess>)
 if(VEOMNI_WERROR)
   target_compile_options(veomni_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()

@@ -28,6 +28,7 @@ file(GLOB engine_sources CONFIGURE_DEPENDS
   modalities/*.cpp modalities/*/*.cpp cmd/engine/*.cpp)
 list(FILTER engine_sources EXCLUDE REGEX "_spec\\.cpp$|_loops\\.cpp$")
 add_library(veomni_engine SHARED ${engine_sources} ${cpu_kernel_objects})
+set_target_properties(veomni_engine PROPERTIES DEFINE_SYMBOL "")   # or the tests could not share its precompiled header
 target_precompile_headers(veomni_engine PRIVATE ${CMAKE_SOURCE_DIR}/cmake/torch_pch.h)
 target_compile_options(veomni_engine PRIVATE -fopenmp)
 target_link_options(veomni_engine PRIVATE -fopenmp)

@@ -1,5 +1,6 @@
 // Precompiled for every file that includes LibTorch. ivalue.h has to come first.
 #pragma once
+// clang-format off
 #include <ATen/core/ivalue.h>
 #include <torch/types.h>
 #include <torch/csrc/autograd/custom_function.h>

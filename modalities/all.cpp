@@ -1,14 +1,36 @@
-// One line a part. Compiled twice: into libveomni_base.so with specs only, into the engine with factories as well.
+// One line a part. Compiled twice: into libveomni_base.so, which knows what parts are (specs), and into the engine,
+// which also makes them.
 #include "modalities/all.h"
 
-#include "core/recipe/spec.h"
+#include "modalities/specs.h"
+
+#ifdef VEOMNI_SPECS_ONLY
+
+#define PART(kind, name) specs().add(SpecRegistry::Kind::kind, name##_spec())
+#define REGISTER register_specs
+
+#else
+
+#include "modalities/decoders/text.h"
+#include "modalities/encoders/features.h"
+#include "modalities/encoders/image.h"
+#include "modalities/heads/heads.h"
+
+#define PART(kind, name) kind##s().add(#name, make_##name)
+#define REGISTER register_parts
+
+#endif
 
 namespace veomni {
 
-#ifdef VEOMNI_SPECS_ONLY
-void register_specs() {}
-#else
-void register_parts() {}
-#endif
+void REGISTER() {
+  PART(encoder, image);
+  PART(encoder, features);
+  PART(decoder, text);
+  PART(head, classification);
+  PART(head, binary);
+  PART(head, regression);
+  PART(head, revenue);
+}
 
 }  // namespace veomni

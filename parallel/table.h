@@ -1,6 +1,7 @@
 #pragma once
-// Embedding tables of categorical ids: not FSDP units. Ids are deduplicated, and only touched rows get gradients and
-// optimizer updates (lazy AdamW, as PyTorch's SparseAdam), so that 10^8 rows cost what a batch touches.
+// Embedding tables of categorical ids: not FSDP units. Ids are deduplicated, and only touched rows
+// get gradients and optimizer updates (lazy AdamW, as PyTorch's SparseAdam), so that 10^8 rows cost
+// what a batch touches.
 
 #include <cstdint>
 #include <memory>
@@ -14,7 +15,8 @@ namespace veomni {
 
 class Table {
  public:
-  /// Rows are drawn N(0, deviation²) from the counter-based generator keyed by (seed, name, element).
+  /// Rows are drawn N(0, deviation²) from the counter-based generator keyed by (seed, name,
+  /// element).
   Table(std::string name, int64_t rows, int64_t dim, double deviation, ParallelContext& context);
   ~Table();
 
@@ -22,11 +24,13 @@ class Table {
   int64_t rows() const;
   int64_t dim() const;
 
-  /// ids [n] i64 in [0, rows) → [n, dim], differentiable; without gradient mode a plain lookup. Throws c10::Error out of range.
+  /// ids [n] i64 in [0, rows) → [n, dim], differentiable; without gradient mode a plain lookup.
+  /// Throws c10::Error out of range.
   at::Tensor lookup(const at::Tensor& ids);
 
-  /// After the last backward of a step: brings together the touched rows of all data ranks and their summed gradients,
-  /// the same bits on every rank. Collective; every rank calls it, also without lookups.
+  /// After the last backward of a step: brings together the touched rows of all data ranks and
+  /// their summed gradients, the same bits on every rank. Collective; every rank calls it, also
+  /// without lookups.
   void reduce_gradients();
   /// Σ g² over the touched rows (once, not per rank).
   double gradient_sum_of_squares() const;
@@ -34,11 +38,14 @@ class Table {
   void adamw(const kernels::AdamW& settings);
   void sgd(double lr, double gradient_scale);
 
-  at::Tensor& weight();      ///< [rows, dim] f32
-  at::Tensor& exp_avg();     ///< [rows, dim] f32, made at the first adamw
+  at::Tensor& weight();   ///< [rows, dim] f32
+  at::Tensor& exp_avg();  ///< [rows, dim] f32, made at the first adamw
   at::Tensor& exp_avg_sq();
   /// Touched row ids (sorted) and their gradients [n, dim] after reduce_gradients (tests).
   std::pair<at::Tensor, at::Tensor> touched() const;
+  /// Drops touched rows without an update (a part unused in the step, or an evaluation in gradient
+  /// mode).
+  void forget();
 
  private:
   struct State;

@@ -1,2 +1,44 @@
-add_test(NAME base COMMAND test_base)
-add_test(NAME core COMMAND test_core)
+# Which (executable, tag) pairs ctest runs: one process for a folder, not one a case, since loading LibTorch costs
+# 0.25 s. Cases of test_core with several folders' tags run once, under the first of them in this list; those with
+# none run under `core_other`. An entry whose tag has no cases yet passes with 0 cases.
+
+# veomni_suite(<name> THREADS <OpenMP threads> SLOTS <cores it fills> SECONDS <time limit> COMMAND …)
+function(veomni_suite name)
+  cmake_parse_arguments(PARSE_ARGV 1 suite "" "THREADS;SLOTS;SECONDS" "COMMAND")
+  if(VEOMNI_SANITIZE)
+    math(EXPR suite_SECONDS "${suite_SECONDS} * 4")
+  endif()
+  add_test(NAME ${name} COMMAND ${suite_COMMAND})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${suite_SECONDS} PROCESSORS ${suite_SLOTS} SKIP_RETURN_CODE 77)
+  set_property(TEST ${name} PROPERTY ENVIRONMENT
+    OMP_NUM_THREADS=${suite_THREADS} OMP_WAIT_POLICY=passive OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/test/lsan.supp:print_suppressions=0" "UBSAN_OPTIONS=print_stacktrace=1"
+    "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0")
+endfunction()
+
+veomni_suite(base THREADS 1 SLOTS 1 SECONDS 120 COMMAND test_base)
+
+# Ranks are threads in most of these, so one OpenMP thread each; kernels also split their loops.
+set(others "~[.]")
+foreach(folder_threads kernels:2 parallel:1 modalities:1 train:1)
+  string(REGEX MATCH "^[a-z]+" folder ${folder_threads})
+  string(REGEX MATCH "[0-9]+$" threads ${folder_threads})
+  veomni_suite(core_${folder} THREADS ${threads} SLOTS ${threads} SECONDS 300
+    COMMAND test_core "[${folder}]${others}" --durations no)
+  string(APPEND others "~[${folder}]")
+endforeach()
+veomni_suite(core_other THREADS 1 SLOTS 1 SECONDS 300 COMMAND test_core "${others}" --durations no)
+
+if(TARGET test_mpi)
+  foreach(ranks 2 4)
+    veomni_suite(mpi_${ranks} THREADS 1 SLOTS 2 SECONDS 180
+      COMMAND ${MPIEXEC_EXECUTABLE} --oversubscribe -n ${ranks} $<TARGET_FILE:test_mpi>)
+  endforeach()
+endif()
+
+veomni_suite(include_rule THREADS 1 SLOTS 1 SECONDS 60 COMMAND ${CMAKE_SOURCE_DIR}/scripts/lint rules)
+veomni_suite(scripts THREADS 1 SLOTS 1 SECONDS 60 COMMAND python3 ${CMAKE_SOURCE_DIR}/test/scripts_test.py)
+if(NOT VEOMNI_SANITIZE)   # the sanitizers' own libraries are not installed
+  veomni_suite(install THREADS 1 SLOTS 1 SECONDS 120
+    COMMAND ${CMAKE_SOURCE_DIR}/test/install_test ${CMAKE_BINARY_DIR})
+endif()

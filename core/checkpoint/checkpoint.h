@@ -1,10 +1,11 @@
 #pragma once
-// Checkpoints: a directory of safetensors shards and a manifest.json (design: section 11). No LibTorch: callers pass
-// ranges of memory. A directory with its final name is complete, always: it is written as `.step-00000100.partial`,
-// synced, and renamed last.
+// Checkpoints: a directory of safetensors shards and a manifest.json (design: section 11). No
+// LibTorch: callers pass ranges of memory. A directory with its final name is complete, always: it
+// is written as `.step-00000100.partial`, synced, and renamed last.
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,26 +25,48 @@ struct TensorRange {
 
 std::string checkpoint_name(int64_t step);  ///< step-00000100
 
-/// Step 1, every rank that owns something: writes and syncs `shard-RRRRR.safetensors`; the caller's barrier follows.
+/// Step 1, every rank: writes and syncs `shard-RRRRR.safetensors`; the caller's barrier follows. A
+/// rank that owns nothing passes no ranges: no file is written, and one left by a killed run is
+/// removed. Each element of a tensor is passed by one rank only. Throws ConfigError when the disk
+/// refuses (older checkpoints stay as they are).
 void write_checkpoint_shard(const std::filesystem::path& checkpoints, int64_t step, int rank,
                             const std::vector<TensorRange>& ranges);
-/// Step 2, rank 0 only: checks that the shards cover every tensor exactly, writes manifest.json (`state`: cursors,
-/// schedule, recipe, anything else; plus ranges and checksums), syncs and renames; then removes all but the newest `keep`.
-void finish_checkpoint(const std::filesystem::path& checkpoints, int64_t step, int ranks, const Json& state, int64_t keep);
 
-/// Steps of the complete checkpoints, ascending. Leftovers of killed runs are ignored (finish_checkpoint removes them).
+/// Step 2, rank 0 only: checks that the shards cover every tensor exactly, writes manifest.json
+/// (`state`: cursors, schedule, recipe, anything else that is JSON; plus ranges and checksums),
+/// syncs and renames. A checkpoint of the same step is replaced. Then removes leftovers of killed
+/// runs, and of this and earlier steps all but the newest `keep` (0: none are removed). Checkpoints
+/// of later steps, left when a run was resumed from an earlier one, stay.
+void finish_checkpoint(const std::filesystem::path& checkpoints, int64_t step, int ranks,
+                       const Json& state, int64_t keep);
+
+/// Rank 0, before the first write of a run, a barrier after it: removes what killed runs left half
+/// done.
+void remove_leftovers(const std::filesystem::path& checkpoints);
+
+/// Steps of the complete checkpoints, ascending. Leftovers of killed runs are ignored.
 std::vector<int64_t> list_checkpoints(const std::filesystem::path& checkpoints);
+
+/// 16 hexadecimal digits that tell whether two recipes are the same.
+std::string recipe_hash(const Json& recipe);
 
 class Checkpoint {
  public:
-  /// Opens and verifies the manifest and every shard's header and size. Throws ConfigError naming file and byte.
+  /// Opens and verifies the manifest and every shard's header and size. Throws ConfigError naming
+  /// file and byte.
   explicit Checkpoint(const std::filesystem::path& directory);
+  int64_t step() const;
   const Json& state() const;
+  const std::string& recipe_hash() const;  ///< of state()["recipe"]; empty when the state has none
   const std::filesystem::path& directory() const;
   bool has(const std::string& name) const;
+  /// Throw ConfigError on absent names.
   std::vector<int64_t> shape(const std::string& name) const;
-  std::vector<std::string> names() const;
-  /// Fills range.data from whichever shards hold [begin, end). Throws ConfigError on absent names, other shape or dtype.
+  const std::string& dtype(const std::string& name) const;
+  std::vector<std::string> names() const;  ///< sorted
+  /// Fills range.data from whichever shards hold [begin, end). The first read of a stored range
+  /// checks its checksum. Throws ConfigError on absent names, other shape or dtype, damaged data.
+  /// Thread-safe.
   void read(const TensorRange& range) const;
   /// Checks the checksums of all data (veomni inspect).
   void verify() const;
@@ -53,7 +76,10 @@ class Checkpoint {
   std::shared_ptr<State> state_;
 };
 
-/// --resume auto|STEP|PATH → the directory; nothing when `auto` finds none. Throws ConfigError naming what exists.
-std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& run, const std::string& resume);
+/// --resume auto|STEP|PATH → the directory; nothing when `auto` finds none. `auto` is the highest
+/// step; PATH is a checkpoint, or a run directory (its highest step). Throws ConfigError naming
+/// what exists.
+std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& run,
+                                                     const std::string& resume);
 
 }  // namespace veomni

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/data/record.h"
+#include "core/data/vocabulary.h"
 #include "core/json.h"
 #include "core/recipe/recipe.h"
 
@@ -21,8 +22,9 @@ struct HostArray {
 
 /// One segment's input for its encoder.
 struct PartInput {
-  int64_t token_count = 0;        ///< embeddings the encoder returns for it; boundary tokens not counted
-  std::vector<HostArray> arrays;  ///< in the part's own fixed order, the same number for every segment
+  int64_t token_count = 0;  ///< embeddings the encoder returns for it; boundary tokens not counted
+  std::vector<HostArray>
+      arrays;  ///< in the part's own fixed order, the same number for every segment
 };
 
 /// Calls its argument with each training record once, in file order.
@@ -32,15 +34,29 @@ class Preprocessor {
  public:
   virtual ~Preprocessor() = default;
 
-  /// Thread-safe. Throws ConfigError naming the field when the record cannot be used.
-  virtual PartInput prepare(const Record& record, const SegmentConfig& segment) const = 0;
+  /// The fields of a record that `prepare` reads; a source reads no others.
+  virtual std::vector<std::string> fields(const SegmentConfig& segment) const {
+    return {segment.field};
+  }
 
-  /// An input of `token_count` 1 (or more) and weight nothing, for ranks that must run the part without data.
+  /// Thread-safe. `seed` 0: as it is; otherwise the seed of this sample's random augmentation, if
+  /// the part has one. Throws ConfigError that starts with the field's name when the record cannot
+  /// be used.
+  virtual PartInput prepare(const Record& record, const SegmentConfig& segment,
+                            uint64_t seed) const = 0;
+
+  /// An input of `token_count` 1 (or more) and weight nothing, for ranks that must run the part
+  /// without data.
   virtual PartInput dummy() const = 0;
 
-  /// True when `fit` has to see the training records (statistics, vocabularies) before the first `prepare`.
+  /// True when `fit` has to see the training records (statistics, vocabularies) before the first
+  /// `prepare`.
   virtual bool needs_fit() const { return false; }
-  virtual void fit(const RecordStream&) {}
+  /// Learns from the training records. Values of named tables are only counted into `shared`,
+  /// because parts that name the same table share its rows; `use_tables` brings the finished
+  /// vocabularies before the first `prepare`.
+  virtual void fit(const RecordStream&, TableCounts& /*shared*/) {}
+  virtual void use_tables(const TableVocabularies&) {}
 
   /// What `fit` learned; stored in checkpoints and restored instead of fitting again.
   virtual Json state() const { return nullptr; }

@@ -28,12 +28,23 @@ struct Record {
 
   /// The value, or null when the source has no such field.
   const Value* find(std::string_view name) const;
+  /// The same, looking from `hint` on and leaving it behind the field found: columns asked for in
+  /// order cost one comparison each.
+  const Value* find(std::string_view name, size_t& hint) const;
 };
 
-/// A number from an integer, a real or the text of a cell ("12", " 3.5 "); false when it is missing or not a number.
+/// No such field, monostate, or a cell of blanks.
+bool is_missing(const Value* value);
+
+/// A number from an integer, a real or the text of a cell ("12", " 3.5 "); false when it is missing
+/// or not a number.
 bool to_number(const Value& value, double& number);
 
-/// The text a categorical column compares by: strings as they are (trimmed), numbers in shortest form. Missing: "".
+/// The text a categorical column compares by: strings as they are (trimmed), numbers in shortest
+/// form. Missing: "".
 std::string to_category(const Value& value);
+/// The same without a copy where the value is a string; the view lives as long as `value` and
+/// `scratch`.
+std::string_view to_category(const Value& value, std::string& scratch);
 
 }  // namespace veomni

@@ -1,5 +1,6 @@
 #pragma once
-// A recipe, checked and with every default filled in (design: section 5). Plain aggregates; never changed after reading.
+// A recipe, checked and with every default filled in (design: section 5). Plain aggregates; never
+// changed after reading.
 
 #include <cstdint>
 #include <map>
@@ -18,32 +19,35 @@ struct BaseConfig {
   int64_t hidden_size = 0, intermediate_size = 0, num_hidden_layers = 0;
   int64_t num_attention_heads = 0, num_key_value_heads = 0, head_dim = 0;
   int64_t vocab_size = 0;  ///< 0: as many as the tokenizer has
-  int64_t num_experts = 0, num_experts_per_tok = 0, moe_intermediate_size = 0;  ///< num_experts 0: dense
+  int64_t num_experts = 0, num_experts_per_tok = 0,
+          moe_intermediate_size = 0;  ///< num_experts 0: dense
   double rope_theta = 10000.0, rms_norm_eps = 1e-6, initializer_range = 0.02;
-  bool attention_bias = false;       ///< bias on q, k and v (qwen2)
-  bool qk_norm = false;              ///< RMSNorm on each head of q and k (qwen3)
+  bool attention_bias = false;  ///< bias on q, k and v (qwen2)
+  bool qk_norm = false;         ///< RMSNorm on each head of q and k (qwen3)
   bool tie_word_embeddings = true;
-  bool norm_topk_prob = true;        ///< the k chosen router probabilities are divided by their sum
+  bool norm_topk_prob = true;  ///< the k chosen router probabilities are divided by their sum
   double router_aux_loss_coef = 0.001, router_z_loss_coef = 0.0;
-  std::string balance = "step";      ///< step: last step's global fractions | pack: the pack's own (Hugging Face's value)
+  std::string balance =
+      "step";  ///< step: last step's global fractions | pack: the pack's own (Hugging Face's value)
 };
 
 struct TableConfig {
   std::string name;
   int64_t rows = 0, dim = 0;
-  std::string hash;  ///< "xxh64": any value hashes into rows | "": values are numbered by a vocabulary, fitted on the training rows
+  std::string hash;  ///< "xxh64": any value hashes into rows | "": values are numbered by a
+                     ///< vocabulary, fitted on the training rows
 };
 
 struct SegmentConfig {
-  std::string part;        ///< "text" or the name of an encoder
-  std::string field;       ///< column or field; empty where the encoder names its own columns (features)
-  bool learn = false;      ///< text: train on predicting these tokens
+  std::string part;   ///< "text" or the name of an encoder
+  std::string field;  ///< column or field; empty where the encoder names its own columns (features)
+  bool learn = false;  ///< text: train on predicting these tokens
 };
 
 struct TargetConfig {
   std::string head;   ///< key under model.heads
   std::string field;  ///< column of the label
-  Json keys;          ///< the whole object form, for example {"field": "income", "positive": "50000+."}
+  Json keys;  ///< the whole object form, for example {"field": "income", "positive": "50000+."}
 };
 
 struct Range {
@@ -53,7 +57,8 @@ struct Range {
 struct SourceConfig {
   std::string name, format;
   std::vector<std::string> paths;  ///< absolute
-  Json keys;                       ///< the whole object, resolved: format options such as labels, header, delimiter, sample_tokens
+  Json keys;  ///< the whole object, resolved: format options such as labels, header, delimiter,
+              ///< sample_tokens
   double weight = 1;
   Range train{0, 1};
   std::optional<Range> eval;
@@ -65,8 +70,8 @@ struct SourceConfig {
 struct OptimizerConfig {
   std::string type = "adamw";  ///< adamw | sgd
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1, clip = 1.0;
-  double momentum = 0;         ///< sgd
-  bool decay_all = false;      ///< also norms, biases and embeddings
+  double momentum = 0;     ///< sgd
+  bool decay_all = false;  ///< also norms, biases and embeddings
 };
 
 struct ScheduleConfig {
@@ -90,8 +95,9 @@ struct TrainConfig {
 };
 
 struct EvalConfig {
-  int64_t every = 0;  ///< steps; 0: only at the end
-  int64_t samples = 0;  ///< at most so many a source in the runs between; 0: all. The last evaluation always sees all
+  int64_t every = 0;    ///< steps; 0: only at the end
+  int64_t samples = 0;  ///< at most so many a source in the runs between; 0: all. The last
+                        ///< evaluation always sees all
 };
 
 struct ParallelConfig {
@@ -108,8 +114,9 @@ struct Recipe {
   BaseConfig base;
   std::vector<TableConfig> tables;
   std::vector<PartConfig> encoders, decoders, heads;
-  std::map<std::string, double> loss_weights;  ///< head or decoder name → fixed weight (1 by default)
-  std::string tokenizer;                       ///< characters | bytes | "" when there is no text
+  std::map<std::string, double>
+      loss_weights;       ///< head or decoder name → fixed weight (1 by default)
+  std::string tokenizer;  ///< characters | bytes | "" when there is no text
   std::vector<SourceConfig> sources;
   TrainConfig train;
   EvalConfig eval;
@@ -120,12 +127,14 @@ struct Recipe {
   Json resolved;       ///< the whole recipe with every default, as written to the run directory
 };
 
-/// Reads, applies `key=value` overrides by dotted path, fills defaults, checks ranges and cross references.
-/// Throws ConfigError: `recipe.json:12:9: train.stepz: unknown key; did you mean 'steps'?`
+/// Reads, applies `key=value` overrides by dotted path, fills defaults, checks ranges and cross
+/// references. Throws ConfigError: `recipe.json:12:9: train.stepz: unknown key; did you mean
+/// 'steps'?`
 Recipe read_recipe(const std::string& path, const std::vector<std::string>& overrides);
 
 /// The recipe of a run or checkpoint from its resolved JSON text.
-Recipe parse_recipe(const std::string& text, const std::string& path, const std::vector<std::string>& overrides);
+Recipe parse_recipe(const std::string& text, const std::string& path,
+                    const std::vector<std::string>& overrides);
 
 /// The JSON Schema (draft 2020-12) of recipes, made of the same tables as the reader.
 Json recipe_schema();

@@ -1,31 +1,57 @@
 #pragma once
-// What the front must know of a part (an encoder, decoder, head or base family) without LibTorch: its keys, what it
-// costs, and how its input is prepared on the host.
+// What the front must know of a part (an encoder, decoder, head or base family) without LibTorch:
+// its keys, what it costs, and how its input is prepared on the host.
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/json.h"
+#include "core/recipe/parameter_spec.h"
 
 namespace veomni {
 
 class Preprocessor;  // core/data/preprocessor.h
 
-/// One key of a JSON object in a recipe. The same table drives the reader, its errors, defaults and the JSON Schema.
+struct Variant;
+
+/// One key of a JSON object in a recipe. The same table drives the reader, its errors, defaults and
+/// the JSON Schema.
 struct Key {
   enum class Type { boolean, integer, number, string, array, object, any };
   std::string name;
   Type type = Type::any;
-  std::string doc;                     ///< one sentence, with the unit
-  Json default_value = nullptr;        ///< null and not `required`: the key stays absent unless given
+  std::string doc;               ///< one sentence, with the unit
+  Json default_value = nullptr;  ///< null and not `required`: the key stays absent unless given
   bool required = false;
-  std::optional<double> minimum = {};  ///< inclusive, numbers only
-  std::optional<double> maximum = {};  ///< inclusive, numbers only
-  std::vector<std::string> choices = {};  ///< strings only
+  /// Inclusive; of a number itself, of an array's or map's number of items, of a string's number of
+  /// bytes.
+  std::optional<double> minimum = {}, maximum = {};
+  std::vector<std::string> choices = {};                      ///< strings only
+  bool exclusive_minimum = false, exclusive_maximum = false;  ///< the bound itself is refused
+
+  std::vector<Key> keys =
+      {};  ///< object: its keys. Neither keys, items nor variants: any keys (PartSpec::check)
+  std::vector<Key> items =
+      {};  ///< exactly one, its name unused: every item of an array, every value of a map
+  std::vector<Key> any_of =
+      {};  ///< alternatives of different JSON types, for example a string or a list of them
+  std::string variant_key = {};  ///< object: the string key that picks one of `variants`
+  std::vector<Variant> variants = {};
+  bool reserved = false;  ///< known, but not available in this version: refused by name
+  std::vector<std::string> reserved_values = {};  ///< strings refused by name
+  std::string instead = {};                       ///< what to do instead of a reserved key or value
+};
+
+/// One value of a key's `variant_key`, and the keys that come with it.
+struct Variant {
+  std::string name;
+  std::string doc;
+  std::vector<Key> keys;
 };
 using Keys = std::vector<Key>;
 
@@ -33,20 +59,7 @@ using Keys = std::vector<Key>;
 struct BaseSizes {
   int64_t hidden_size = 0;
   int64_t vocab_size = 0;
-};
-
-/// One parameter tensor as `describe` promises it; a test builds each part and compares.
-struct ParameterShape {
-  std::string name;  ///< full name, for example encoders.photo.blocks.0.attention.qkv.weight
-  std::vector<int64_t> shape;
-};
-
-/// One FSDP unit of a part and its cost per token that the part processes itself (forward only).
-struct UnitCost {
-  std::string name;
-  std::vector<ParameterShape> parameters;
-  double flops_per_token = 0;        ///< forward multiply-adds counted as two, without attention's scores
-  double saved_bytes_per_token = 0;  ///< fp32 activations kept for backward
+  std::map<std::string, int64_t> table_dims = {};  ///< model.tables: name → dim
 };
 
 /// A part of a recipe with every default filled in.
@@ -59,15 +72,22 @@ struct PartConfig {
 struct PartSpec {
   std::string type;
   std::string doc;  ///< one sentence for `veomni schema` and `veomni new`
-  Keys keys;        ///< besides "type"
-  /// Cross-checks beyond ranges; throws ConfigError with a message that starts with `where` (the dotted path).
+  Keys keys;        ///< besides "type", and "weight" and "given", which every head has ("weight":
+                    ///< decoders as well)
+  /// Cross-checks beyond ranges; throws ConfigError with a message that starts with `where` (the
+  /// dotted path).
   std::function<void(const PartConfig&, const std::string& where)> check = {};
-  std::function<std::vector<UnitCost>(const PartConfig&, const BaseSizes&)> describe = {};
+  std::function<std::vector<UnitSpec>(const PartConfig&, const BaseSizes&)> describe = {};
   /// Encoders only: prepares one segment's input on the host (core/data/preprocessor.h).
-  std::function<std::unique_ptr<Preprocessor>(const PartConfig&, const Json& tables)> make_preprocessor = {};
+  std::function<std::unique_ptr<Preprocessor>(const PartConfig&, const Json& tables)>
+      make_preprocessor = {};
   /// Heads only: the least and greatest label allowed; classification: classes from its keys.
   std::function<std::optional<std::string>(const PartConfig&, double label)> label_error = {};
-  Json metrics = Json::array();  ///< heads and decoders: names of the metrics reported in evaluation
+  Json metrics =
+      Json::array();  ///< heads and decoders: names of the metrics reported in evaluation
+  /// Encoders only: true: every segment names the "field" it reads; false: none may (the part names
+  /// its own columns).
+  std::optional<bool> takes_field = {};
 };
 
 /// The parts that exist, by kind. Filled once by register_specs() (modalities/all.h).
@@ -76,8 +96,10 @@ class SpecRegistry {
   enum class Kind { encoder, decoder, head };
   /// Throws Error when the type is there already.
   void add(Kind kind, PartSpec spec);
-  /// Throws ConfigError: `unknown encoder 'vidoe'; known: image, features; did you mean 'video'?`
+  /// Throws ConfigError: `unknown encoder 'vidoe'; did you mean 'video'?`
   const PartSpec& get(Kind kind, const std::string& type) const;
+  /// The same, or null.
+  const PartSpec* find(Kind kind, const std::string& type) const;
   const std::vector<PartSpec>& all(Kind kind) const;
 
  private:

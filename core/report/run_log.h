@@ -1,5 +1,6 @@
 #pragma once
-// Everything a run tells: terminal, metrics.jsonl, TensorBoard, report.html. Rank 0 only. No LibTorch.
+// Everything a run tells: terminal, metrics.jsonl, TensorBoard, report.html. Rank 0 only. No
+// LibTorch.
 
 #include <filesystem>
 #include <memory>
@@ -10,18 +11,19 @@
 namespace veomni {
 
 struct RunLogSettings {
-  std::filesystem::path run;   ///< run directory
-  int64_t first_step = 0;      ///< on resume: lines of later steps are dropped from metrics.jsonl first
-  int64_t last_step = 0;       ///< for the ETA
-  bool json = false;           ///< standard output gets JSON lines; people's text goes to standard error
+  std::filesystem::path run;  ///< run directory
+  int64_t first_step = 0;  ///< on resume: lines of later steps are dropped from metrics.jsonl first
+  int64_t last_step = 0;   ///< for the ETA
+  bool json = false;  ///< standard output gets JSON lines; people's text goes to standard error
 };
 
 class RunLog {
  public:
   explicit RunLog(const RunLogSettings& settings);
   ~RunLog();
-  /// One object a step with the keys of design section 6 (step, loss, losses{…}, grad_norm, lr, tokens, …).
-  /// On a terminal the progress line is redrawn (at most 10 times a second); else one line every few seconds.
+  /// One object a step with the keys of design section 6 (step, loss, losses{…}, grad_norm, lr,
+  /// tokens, …). On a terminal the progress line is redrawn (at most 10 times a second); else one
+  /// line every few seconds.
   void step(const Json& metrics);
   /// {"step": …, "eval": {source: {metric: value}}}
   void evaluation(const Json& metrics);
@@ -37,7 +39,8 @@ class RunLog {
   std::unique_ptr<State> state_;
 };
 
-/// Writes report.html (self-contained, no network) from recipe.json, plan.json, metrics.jsonl, samples.jsonl in `run`.
+/// Writes report.html (self-contained, no network) from recipe.json, plan.json, metrics.jsonl,
+/// samples.jsonl in `run`.
 void write_report(const std::filesystem::path& run);
 
 }  // namespace veomni

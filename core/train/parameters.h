@@ -7,24 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "core/recipe/parameter_spec.h"
+
 namespace veomni {
-
-struct Init {
-  enum class Kind { zeros, ones, normal, uniform };
-  Kind kind = Kind::zeros;
-  double scale = 0;  ///< normal: standard deviation; uniform: half width
-  static Init zeros() { return {}; }
-  static Init ones() { return {Kind::ones, 1}; }
-  static Init normal(double deviation) { return {Kind::normal, deviation}; }
-  static Init uniform(double half_width) { return {Kind::uniform, half_width}; }
-};
-
-struct ParameterSpec {
-  std::string name;  ///< full name, unique in the model
-  std::vector<int64_t> shape;
-  Init init;
-  bool decay = true;  ///< weight decay applies (norms, biases and embeddings say false)
-};
 
 /// The piece of one parameter inside a shard.
 struct ShardSlice {

@@ -1,6 +1,7 @@
 #pragma once
-// One FSDP unit: parameters gathered before use and released after it (design: section 9; Zhao et al. 2023,
-// arXiv:2304.11277). Each rank of the shard group keeps 1/size of the flat f32 master parameters.
+// One FSDP unit: parameters gathered before use and released after it (design: section 9; Zhao et
+// al. 2023, arXiv:2304.11277). Each rank of the shard group keeps 1/size of the flat f32 master
+// parameters.
 
 #include <memory>
 #include <string>
@@ -11,23 +12,27 @@
 
 namespace veomni {
 
-/// Groups and settings that parts need to build themselves; owned by cmd, alive as long as the model.
+/// Groups and settings that parts need to build themselves; owned by cmd, alive as long as the
+/// model.
 struct ParallelContext {
   Communicator* world = nullptr;
   Communicator* data = nullptr;       ///< replicate × shard: who shares the lanes
   Communicator* shard = nullptr;      ///< parameters are split over it
   Communicator* replicate = nullptr;  ///< gradients are also summed over it
   int64_t seed = 1;
-  bool compute_bf16 = false;          ///< gathered parameters are bf16; masters and reductions stay f32
+  bool compute_bf16 = false;  ///< gathered parameters are bf16; masters and reductions stay f32
   bool cuda = false;
 };
 
 class UnitUse;
+struct GatheredUnit;
+struct UnitState;
 
 class Unit {
  public:
-  /// `parameters` in declaration order; their values are drawn from a counter-based generator keyed by (seed, parameter
-  /// name, element), so that every layout starts from the same bits. Collective only in the sense that all ranks do it.
+  /// `parameters` in declaration order; their values are drawn from a counter-based generator keyed
+  /// by (seed, parameter name, element), so that every layout starts from the same bits. Collective
+  /// only in the sense that all ranks do it.
   Unit(std::string name, std::vector<ParameterSpec> parameters, ParallelContext& context);
   ~Unit();
   Unit(const Unit&) = delete;
@@ -36,19 +41,29 @@ class Unit {
   const std::string& name() const;
   const std::vector<ParameterSpec>& parameters() const;
 
-  /// Gathers the parameters for one micro-batch, differentiably. Prefetches the next unit (see chain).
+  /// Gathers the parameters for one micro-batch, differentiably. Prefetches the next unit (see
+  /// chain).
   UnitUse enter();
 
   /// The parameters this rank keeps, their gradient, and how slices map to parameters.
   Shard& shard();
 
-  /// Units in the order of forward; enter() of one starts the gather of the next, backward that of the previous one.
+  /// Units in the order of forward; enter() of one starts the gather of the next, backward that of
+  /// the previous one.
   static void chain(const std::vector<Unit*>& units);
 
-  /// After the last backward of a step: finishes reductions, then sums over `replicate`. Collective.
+  /// After the last backward of a step: finishes reductions, then sums over `replicate`. A unit
+  /// without any gradient in the step becomes unused (shard().used) and has gradient zero.
+  /// Collective.
   void reduce_gradients();
-  /// Before a step: zero gradient.
+  /// The same for all of them, the sums under way together.
+  static void reduce_gradients(const std::vector<Unit*>& units);
+  /// Before a step: the first gradient of the step replaces what shard().gradient holds.
   void zero_gradient();
+
+  /// Bytes of gathered parameters held now (prefetched ones included); 0 when parameters are used
+  /// in place.
+  int64_t gathered_bytes() const;
 
   /// The whole parameter, f32, on every rank (tests, export). Collective over shard.
   at::Tensor full_parameter(const std::string& name);
@@ -56,13 +71,13 @@ class Unit {
   at::Tensor full_gradient(const std::string& name);
 
  private:
-  friend class UnitUse;
-  struct State;
-  std::shared_ptr<State> state_;
+  std::shared_ptr<UnitState> state_;
 };
 
-/// A gathered unit in the forward of one micro-batch. Each enter() is followed by exactly one leave() with every tensor
-/// that carries gradient out of the unit; parameters must not be used after it, save by backward.
+/// A gathered unit in the forward of one micro-batch. Each enter() is followed by exactly one
+/// leave() with every tensor that carries gradient out of the unit; parameters must not be used
+/// after it, save by backward. Every path of gradient into the unit must pass through leave(), or
+/// backward finds the parameters' storage empty and throws.
 class UnitUse {
  public:
   /// Parameter i, in declaration order.
@@ -73,7 +88,7 @@ class UnitUse {
  private:
   friend class Unit;
   std::vector<at::Tensor> tensors_;
-  std::shared_ptr<Unit::State> state_;
+  std::shared_ptr<GatheredUnit> gathered_;  ///< null when parameters are used in place
 };
 
 }  // namespace veomni

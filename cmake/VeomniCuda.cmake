@@ -1,0 +1,87 @@
+# libveomni_cuda.so: kernels and NCCL behind tables of C functions (kernels/cuda_table.h, parallel/comm/nccl_table.h). Built
+# whenever nvcc is found. The engine finds it at run time, so a build without it is the CPU-only build.
+file(GLOB cuda_kernel_sources CONFIGURE_DEPENDS kernels/cuda/*.cu)
+file(GLOB cuda_comm_sources CONFIGURE_DEPENDS parallel/comm/*.cu)
+file(GLOB cuda_test_sources CONFIGURE_DEPENDS test/cuda/*.cpp)
+set(VEOMNI_CUDA_BUILT FALSE)
+
+if(VEOMNI_CUDA)
+  find_program(VEOMNI_NVCC nvcc HINTS ENV CUDACXX PATHS /usr/local/cuda/bin)
+  if(VEOMNI_NVCC AND NOT CMAKE_CUDA_COMPILER)
+    set(CMAKE_CUDA_COMPILER ${VEOMNI_NVCC})
+  endif()
+  if(NOT CMAKE_CUDA_ARCHITECTURES)  # A100, H100; newer GPUs compile the last one's PTX once, when first used
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
+  endif()
+  include(CheckLanguage)
+  check_language(CUDA)
+endif()
+
+if(VEOMNI_CUDA AND CMAKE_CUDA_COMPILER)
+  enable_language(CUDA)
+  if(CCACHE)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
+  endif()
+  find_package(CUDAToolkit REQUIRED)
+  find_package(NCCL)
+  if(NOT NCCL_FOUND)
+    message(FATAL_ERROR "nvcc was found, but NCCL was not; install libnccl-dev, set NCCL_ROOT, or configure with -DVEOMNI_CUDA=OFF")
+  endif()
+  add_library(veomni_cuda SHARED ${cuda_kernel_sources} ${cuda_comm_sources})
+  # C++17: CMake 3.25 knows no flag of nvcc for C++20. Hidden, because the engine and LibTorch may hold symbols of the same names: only the two tables are seen outside.
+  set_target_properties(veomni_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON CUDA_RUNTIME_LIBRARY Shared)
+  target_include_directories(veomni_cuda PRIVATE ${CMAKE_SOURCE_DIR})
+  target_compile_options(veomni_cuda PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow;-diag-suppress=177>")
+  if(VEOMNI_WERROR)
+    target_compile_options(veomni_cuda PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;-Xcompiler=-Werror>")
+  endif()
+  target_link_libraries(veomni_cuda PRIVATE NCCL::NCCL)
+  # LibTorch's own NCCL first, where its wheel is there: a process holds one libnccl.so.2, and LibTorch knows its version.
+  get_filename_component(nccl_directory ${NCCL_LIBRARY} DIRECTORY)
+  set_target_properties(veomni_cuda PROPERTIES
+    BUILD_RPATH "${VEOMNI_TORCH}/../nvidia/nccl/lib;${nccl_directory};${CUDAToolkit_LIBRARY_DIR}"
+    INSTALL_RPATH "$ORIGIN;${VEOMNI_TORCH}/../nvidia/nccl/lib;${nccl_directory};${CUDAToolkit_LIBRARY_DIR}")
+  set(VEOMNI_CUDA_BUILT TRUE)
+endif()
+
+if(NOT BUILD_TESTING AND DEFINED BUILD_TESTING)
+  return()
+endif()
+# The tests of the tables know no LibTorch. The same ones run twice: on a GPU with the real library (77: none here), and
+# everywhere with the kernels compiled for the host, one fiber a CUDA thread (test/cuda/emulated).
+enable_testing()
+if(VEOMNI_CUDA_BUILT)
+  add_executable(test_cuda ${cuda_test_sources})
+  target_link_libraries(test_cuda PRIVATE veomni_options Catch2::Catch2 CUDA::cudart ${CMAKE_DL_LIBS})
+  target_compile_options(test_cuda PRIVATE -O0)
+  target_compile_definitions(test_cuda PRIVATE VEOMNI_CUDA_LIBRARY="$<TARGET_FILE:veomni_cuda>")
+  add_dependencies(test_cuda veomni_cuda)
+  add_test(NAME cuda.table COMMAND test_cuda [table])
+  add_test(NAME cuda.gpu COMMAND test_cuda [gpu])
+  set_tests_properties(cuda.gpu PROPERTIES SKIP_RETURN_CODE 77)
+endif()
+
+if(NOT VEOMNI_SANITIZE)  # sanitizers do not follow fibers
+  set(emulated_sources)
+  foreach(source ${cuda_kernel_sources})
+    get_filename_component(name ${source} NAME_WE)
+    set(wrapper ${CMAKE_BINARY_DIR}/emulated/${name}.cpp)
+    file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${source}\"\n" @ONLY)
+    list(APPEND emulated_sources ${wrapper})
+  endforeach()
+  add_library(veomni_cuda_emulated SHARED ${emulated_sources} test/cuda/emulated/emulator.cpp)
+  add_executable(test_cuda_emulated ${cuda_test_sources})
+  foreach(target veomni_cuda_emulated test_cuda_emulated)
+    target_include_directories(${target} BEFORE PRIVATE ${CMAKE_SOURCE_DIR}/test/cuda/emulated ${CMAKE_SOURCE_DIR})
+    target_compile_definitions(${target} PRIVATE VEOMNI_EMULATED)
+  endforeach()
+  target_compile_options(veomni_cuda_emulated PRIVATE -O2 -Wno-unknown-pragmas)
+  target_compile_options(test_cuda_emulated PRIVATE -O0)
+  target_link_libraries(test_cuda_emulated PRIVATE veomni_options Catch2::Catch2 ${CMAKE_DL_LIBS})
+  target_compile_definitions(test_cuda_emulated PRIVATE VEOMNI_CUDA_LIBRARY="$<TARGET_FILE:veomni_cuda_emulated>")
+  add_dependencies(test_cuda_emulated veomni_cuda_emulated)
+  add_test(NAME cuda.emulated COMMAND test_cuda_emulated)
+  # test_core runs the engine's side over the same kernels; it is made after this file.
+  cmake_language(DEFER CALL add_dependencies test_core veomni_cuda_emulated)
+endif()

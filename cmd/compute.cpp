@@ -1,0 +1,42 @@
+#include "cmd/compute.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cmd/engine_library.h"
+#include "cmd/ranks.h"
+#include "core/error.h"
+#include "core/exit_status.h"
+#include "core/recipe/recipe.h"
+
+namespace veomni {
+
+void add_compute_arguments(CLI::App& verb, ComputeArguments& arguments) {
+  add_recipe_arguments(verb, arguments.recipe);
+  verb.add_flag(
+      "--json", arguments.json,
+      "standard output gets one JSON object a line; text for people goes to standard error");
+}
+
+void add_ranks_option(CLI::App& verb, ComputeArguments& arguments) {
+  verb.add_option("--ranks", arguments.ranks, "start so many ranks under mpirun")
+      ->check(CLI::Range(1, 1 << 16));
+}
+
+int compute(const std::string& verb, const ComputeArguments& arguments, Json options) {
+  const std::string recipe = recipe_file(arguments.recipe.recipe);
+  // Of ranks started by mpirun the first checks for all; the engine reads the recipe again on each.
+  if (launched_rank() == 0) (void)read_recipe(recipe, arguments.recipe.overrides);
+  options["json"] = arguments.json;
+  const Json request{{"verb", verb},
+                     {"recipe", recipe},
+                     {"overrides", arguments.recipe.overrides},
+                     {"options", std::move(options)}};
+  if (arguments.ranks > 0) {
+    require<ConfigError>(launched_size() == 1,
+                         "--ranks: mpirun has started {} ranks already; leave it out",
+                         launched_size());
+  }
+  return arguments.ranks > 1 ? run_ranks(arguments.ranks, request) : run_engine(request);
+}
+
+}  // namespace veomni

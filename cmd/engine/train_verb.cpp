@@ -1,0 +1,139 @@
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <csignal>
+
+#include "cmd/engine/request.h"
+#include "cmd/engine/run_directory.h"
+#include "cmd/engine/session.h"
+#include "core/error.h"
+#include "core/report/run_log.h"
+#include "core/train/gather.h"
+#include "core/train/generate.h"
+#include "core/train/stop.h"
+#include "core/train/trainer.h"
+#include "kernels/optimizer.h"
+
+namespace veomni {
+namespace {
+
+/// Flop/s of a large f32 matrix product with this rank's threads: what mfu is a share of.
+double measure_peak_flops() {
+  constexpr int64_t kSide = 768;
+  const auto a = at::ones({kSide, kSide}), b = at::ones({kSide, kSide});
+  double best = 0;
+  for (int i = 0; i < 4; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    at::mm(a, b);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    best = std::max(best, 2.0 * kSide * kSide * kSide / seconds);
+  }
+  return best;
+}
+
+/// Longest text window the recipe trains on: generation reads no further back than the model has seen.
+int64_t text_context(const Recipe& recipe) {
+  int64_t context = 0;
+  for (const auto& source : recipe.sources) context = std::max(context, source.keys.value("sample_tokens", int64_t{0}));
+  return context;
+}
+
+bool learns_text(const Recipe& recipe) { return !recipe.decoders.empty() && !recipe.tokenizer.empty(); }
+
+/// Every rank takes part; rank 0 shows the text.
+void show_sample(Session& session, const Recipe& recipe, int64_t step, RunLog* log) {
+  if (!learns_text(recipe) || session.data().tokenizer() == nullptr) return;
+  const GenerateSettings settings{.tokens = 240, .context = text_context(recipe)};
+  const auto text = generate_text(session.model(), *session.data().tokenizer(), "\n", settings, {});
+  if (log != nullptr) log->sample(step, "generated text", text);
+}
+
+FlatMath flat_math() {
+  return {[](at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_avg, at::Tensor& exp_avg_sq,
+             const AdamWStep& s) {
+            kernels::adamw_(parameter, gradient, exp_avg, exp_avg_sq,
+                            {s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
+          },
+          [](const at::Tensor& x) { return kernels::sum_of_squares(x); }};
+}
+
+struct Start {
+  StartPoint checkpoint;
+  std::unique_ptr<Checkpoint> opened;
+  Json data_state;  ///< null for a fresh run
+};
+
+Start find_start(Session& session, const Recipe& recipe, const Json& options) {
+  Start start;
+  std::string path;
+  session.together([&] {
+    if (session.rank() != 0) return;
+    if (const auto found = enter_run(recipe, options.value("resume", ""), options.value("overwrite", false))) {
+      path = found->string();
+    }
+  });
+  path = broadcast_text(session.world(), path);
+  if (path.empty()) return start;
+  session.together([&] {
+    start.checkpoint = path;
+    start.opened = std::make_unique<Checkpoint>(path);
+    check_resume(recipe, *start.opened);
+    start.data_state = start.opened->state().at("data");
+  });
+  return start;
+}
+
+std::string describe(Session& session, const Recipe& recipe) {
+  const auto& plan = session.plan();
+  return fmt::format("{}: {} parameters, {} rank{} (replicate {} × shard {}), {} thread{} each, {} × {} tokens a step",
+                     recipe.name, session.model().parameter_count(), plan.world, plan.world == 1 ? "" : "s",
+                     plan.replicate, plan.shard, at::get_num_threads(), at::get_num_threads() == 1 ? "" : "s",
+                     recipe.train.packs, recipe.train.pack_tokens);
+}
+
+int signal_code(int signal) { return signal == SIGINT ? 130 : 143; }
+
+}  // namespace
+
+int run_train(const Request& request, MpiSession& mpi) {
+  watch_signals();
+  Session session(mpi);
+  Recipe recipe;
+  session.together([&] { recipe = read_recipe(request.target, request.overrides); });
+  auto start = find_start(session, recipe, request.options);
+  session.build(recipe, start.data_state);
+  std::unique_ptr<RunLog> log;
+  const int64_t first = start.opened ? start.opened->state().at("step").get<int64_t>() : 0;
+  session.together([&] {
+    if (session.rank() != 0) return;
+    describe_run(recipe, session.plan());
+    log = std::make_unique<RunLog>(RunLogSettings{recipe.output, first, recipe.train.steps, request.options.value("json", false)});
+    log->note(describe(session, recipe));
+    if (first > 0) log->note(fmt::format("resumed from {}", start.checkpoint->string()));
+  });
+  const FlatMath math = flat_math();
+  Trainer trainer({.recipe = recipe,
+                   .data = session.data(),
+                   .model = session.model(),
+                   .world = session.world(),
+                   .data_group = session.mesh().data(),
+                   .writes_shards = session.mesh().replicate().rank() == 0,
+                   .packs_per_micro_batch = session.plan().packs_per_micro_batch,
+                   .math = math,
+                   .peak_flops = measure_peak_flops(),
+                   .log = log.get()});
+  if (start.opened) session.together([&] { trainer.restore(*start.opened); });
+  const auto result = trainer.run();
+  if (result.stop_signal == 0) show_sample(session, recipe, result.step, log.get());
+  if (log) {
+    if (result.stop_signal != 0) {
+      log->note(fmt::format("stopped by a signal after step {}; continue with --resume auto", result.step));
+    }
+    log->close();
+    log->note(fmt::format("report: {}", (std::filesystem::path(recipe.output) / "report.html").string()));
+  }
+  session.clear();
+  return result.stop_signal == 0 ? 0 : signal_code(result.stop_signal);
+}
+
+}  // namespace veomni

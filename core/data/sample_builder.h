@@ -1,0 +1,65 @@
+#pragma once
+// Samples of one source: its records (or windows of its text) as the model sees them.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/data/sample.h"
+#include "core/data/source.h"
+#include "core/data/token_stream.h"
+
+namespace veomni {
+
+/// What the samples of all sources share.
+struct SampleContext {
+  const Recipe* recipe = nullptr;
+  const SpecRegistry* registry = nullptr;
+  const Tokenizer* tokenizer = nullptr;  ///< null without text
+  int64_t vocab = 0;
+  std::vector<const Preprocessor*> preprocessors = {};  ///< by encoder
+};
+
+/// Which encoder or head a recipe means. Throws ConfigError when there is none of that name.
+int32_t part_index(const std::vector<PartConfig>& parts, const std::string& name,
+                   const std::string& where);
+
+/// The fields that samples of the source read, without repetitions, in the order they are read.
+std::vector<std::string> needed_fields(const SourceConfig& config, const SampleContext& context);
+
+class SampleBuilder {
+ public:
+  /// Of records; `context` and `source` must outlive the builder.
+  SampleBuilder(int32_t number, const SourceConfig& config, const SampleContext& context,
+                const Source& source);
+
+  /// Record `index` as a sample. Thread-safe. `seed` 0: no augmentation. Throws ConfigError
+  /// `file:line: field: what; …`.
+  Sample build(int64_t index, uint64_t seed) const;
+
+ private:
+  struct Label {
+    int32_t head;
+    const TargetConfig* config;
+    const PartConfig* part;
+    const PartSpec* spec;
+    std::vector<std::string> positive, classes;
+  };
+
+  void add_text(const SegmentConfig& segment, const Record& record, Sample& sample) const;
+  void add_piece(size_t segment, const Record& record, uint64_t seed, Sample& sample) const;
+  void add_targets(const Record& record, Sample& sample) const;
+  void label_value(const Label& label, const Value& cell, double& value) const;
+  Label read_label(const TargetConfig& target) const;
+  double sample_weight(const Record& record) const;
+  void check(const Sample& sample) const;
+
+  int32_t number_;
+  const SourceConfig& config_;
+  const SampleContext& context_;
+  const Source& source_;
+  std::vector<int32_t> encoders_;  ///< of each segment; -1: text
+  std::vector<Label> labels_;
+};
+
+}  // namespace veomni

@@ -1,0 +1,116 @@
+// Defaults that depend on other keys.
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/recipe/checks.h"
+
+namespace veomni {
+
+namespace {
+
+int64_t size_of(const Json& base, const char* name) { return base.value(name, int64_t{0}); }
+
+void complete_experts(Json& base, const Document& document, const Path& path) {
+  const int64_t experts = size_of(base, "num_experts");
+  if (experts == 0) {
+    for (const char* name : {"num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob",
+                             "router_aux_loss_coef", "router_z_loss_coef", "balance"}) {
+      if (!base.contains(name)) continue;
+      document.fail_key(child(path, name), "has no effect without num_experts; remove it");
+    }
+    return;
+  }
+  if (!base.contains("num_experts_per_tok")) {
+    document.fail_value(path, "missing key 'num_experts_per_tok' (experts that each token visits)");
+  }
+  const int64_t chosen = size_of(base, "num_experts_per_tok");
+  if (chosen > experts) {
+    document.fail_value(
+        child(path, "num_experts_per_tok"),
+        fmt::format("{} is more than num_experts = {}; give at most that", chosen, experts));
+  }
+  if (!base.contains("moe_intermediate_size")) {
+    if (!base.contains("intermediate_size")) {
+      document.fail_value(path, "missing key 'moe_intermediate_size' (width of one expert)");
+    }
+    base["moe_intermediate_size"] = base["intermediate_size"];
+  }
+  const Json defaults{{"norm_topk_prob", true},
+                      {"router_aux_loss_coef", 0.001},
+                      {"router_z_loss_coef", 0.0},
+                      {"balance", "step"}};
+  for (const auto& [name, value] : defaults.items()) {
+    if (!base.contains(name)) base[name] = value;
+  }
+}
+
+void complete_heads(Json& base, const Document& document, const Path& path) {
+  const int64_t hidden = size_of(base, "hidden_size"), heads = size_of(base, "num_attention_heads");
+  if (!base.contains("num_key_value_heads")) base["num_key_value_heads"] = heads;
+  const int64_t kv_heads = size_of(base, "num_key_value_heads");
+  if (heads % kv_heads != 0) {
+    document.fail_value(child(path, "num_key_value_heads"),
+                        fmt::format("{} must divide num_attention_heads = {}", kv_heads, heads));
+  }
+  if (!base.contains("head_dim")) {
+    if (hidden % heads != 0) {
+      document.fail_value(
+          child(path, "num_attention_heads"),
+          fmt::format("{} must divide hidden_size = {}; or give head_dim", heads, hidden));
+    }
+    base["head_dim"] = hidden / heads;
+  }
+  const int64_t head_dim = size_of(base, "head_dim");
+  if (head_dim % 2 != 0) {
+    const Path at =
+        document.value()["model"]["base"].contains("head_dim") ? child(path, "head_dim") : path;
+    document.fail_value(
+        at, fmt::format("head_dim is {}, but rotary positions need an even one; change it, "
+                        "or hidden_size / num_attention_heads",
+                        head_dim));
+  }
+}
+
+std::string absolute(const std::filesystem::path& folder, const std::string& path) {
+  return (folder / path).lexically_normal().string();
+}
+
+void make_absolute(Json& paths, const std::filesystem::path& folder) {
+  if (paths.is_string()) {
+    paths = absolute(folder, paths.get<std::string>());
+  } else {
+    for (Json& path : paths) path = absolute(folder, path.get<std::string>());
+  }
+}
+
+}  // namespace
+
+void complete_base(Json& base, const Document& document) {
+  const Path path{"model", "base"};
+  complete_heads(base, document, path);
+  complete_experts(base, document, path);
+  if (!base.contains("intermediate_size") && size_of(base, "num_experts") == 0) {
+    document.fail_value(path, "missing key 'intermediate_size' (width of the feed-forward layers)");
+  }
+}
+
+void complete_rest(Json& resolved, const std::string& recipe_path) {
+  const std::filesystem::path file(recipe_path);
+  if (!resolved.contains("name")) {
+    const std::string stem = file.stem().string();
+    resolved["name"] = stem.empty() ? "run" : stem;
+  }
+  const std::filesystem::path folder = file.parent_path();
+  if (!resolved.contains("output"))
+    resolved["output"] = "runs/" + resolved["name"].get<std::string>();
+  resolved["output"] = absolute(folder, resolved["output"].get<std::string>());
+  for (Json& source : resolved["data"]["sources"]) {
+    make_absolute(source["path"], folder);
+    if (source.contains("labels")) make_absolute(source["labels"], folder);
+    if (source["format"] == "text" && !source.contains("sample_tokens")) {
+      source["sample_tokens"] = resolved["train"]["pack_tokens"];
+    }
+  }
+}
+
+}  // namespace veomni

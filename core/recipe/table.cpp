@@ -1,0 +1,129 @@
+#include "core/recipe/table.h"
+
+namespace veomni {
+
+namespace {
+using Type = Key::Type;
+
+Key eval_key() {
+  return {.name = "eval",
+          .type = Type::object,
+          .doc = "evaluation on the held-back part of every source",
+          .default_value = Json::object(),
+          .keys = {{.name = "every",
+                    .type = Type::integer,
+                    .doc = "steps between evaluations; 0: only at the end",
+                    .default_value = 0,
+                    .minimum = 0},
+                   {.name = "samples",
+                    .type = Type::integer,
+                    .doc = "most samples of a source in evaluations before the last; 0: all",
+                    .default_value = 0,
+                    .minimum = 0}}};
+}
+
+Key single_rank_axis(const std::string& name, const std::string& doc) {
+  return {.name = name,
+          .type = Type::integer,
+          .doc = doc,
+          .default_value = 1,
+          .minimum = 1,
+          .maximum = 1,
+          .instead = "leave it out or give 1"};
+}
+
+Key parallel_key() {
+  return {
+      .name = "parallel",
+      .type = Type::object,
+      .doc = "how many ranks each axis of the mesh has",
+      .default_value = Json::object(),
+      .keys =
+          {{.name = "replicate",
+            .type = Type::integer,
+            .doc = "ranks that hold the same parameters",
+            .default_value = 1,
+            .minimum = 1,
+            .maximum = 1 << 20},
+           {.name = "shard",
+            .type = Type::integer,
+            .doc =
+                "ranks that share one copy of the parameters; all that replicate leaves by default",
+            .minimum = 1,
+            .maximum = 1 << 20},
+           single_rank_axis("sequence", "ranks that share the tokens of a pack"),
+           single_rank_axis("expert", "ranks that share the experts of a layer"),
+           {.name = "recompute",
+            .type = Type::string,
+            .doc = "activations recomputed in backward instead of kept",
+            .default_value = "none",
+            .choices = {"none"},
+            .instead = "leave it out or give \"none\""},
+           reserved_key("context"),
+           reserved_key("tensor"),
+           reserved_key("pipeline"),
+           reserved_key("offload")},
+      .reserved_values = {"auto"},
+      .instead = "leave parallel out or give replicate and shard"};
+}
+
+Key checkpoint_key() {
+  return {.name = "checkpoint",
+          .type = Type::object,
+          .doc = "when the run is saved",
+          .default_value = Json::object(),
+          .keys = {{.name = "every",
+                    .type = Type::integer,
+                    .doc = "steps between checkpoints; 0: only at the end",
+                    .default_value = 0,
+                    .minimum = 0},
+                   {.name = "keep",
+                    .type = Type::integer,
+                    .doc = "newest checkpoints that stay on disk",
+                    .default_value = 2,
+                    .minimum = 1}}};
+}
+}  // namespace
+
+Key reserved_key(const std::string& name, const std::string& instead) {
+  return {.name = name, .doc = "", .reserved = true, .instead = instead};
+}
+
+Key recipe_key() {
+  return {
+      .name = "recipe",
+      .type = Type::object,
+      .doc = "a veomni recipe: model, data and training of one run",
+      .keys = {
+          {.name = "$schema",
+           .type = Type::string,
+           .doc = "for editors: where the JSON Schema of recipes stands (veomni schema prints it)"},
+          {.name = "name",
+           .type = Type::string,
+           .doc = "name of the run; the recipe's file name by default",
+           .minimum = 1,
+           .maximum = 128},
+          {.name = "seed",
+           .type = Type::integer,
+           .doc = "decides every random number of the run",
+           .default_value = 1,
+           .minimum = 0},
+          model_key(),
+          {.name = "tokenizer",
+           .type = Type::string,
+           .doc = "how text becomes tokens",
+           .choices = {"characters", "bytes"},
+           .instead = "give \"characters\" or \"bytes\""},
+          data_key(),
+          train_key(),
+          eval_key(),
+          parallel_key(),
+          checkpoint_key(),
+          {.name = "output",
+           .type = Type::string,
+           .doc = "run directory, relative to the recipe file; runs/<name> by default",
+           .minimum = 1,
+           .maximum = 4096}}};
+}
+
+}  // namespace veomni

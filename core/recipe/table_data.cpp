@@ -1,0 +1,195 @@
+// The keys under `data`: sources, how they are split, and which parts see which fields.
+#include "core/recipe/table.h"
+
+namespace veomni {
+
+namespace {
+using Type = Key::Type;
+
+Key name_key(const std::string& name, const std::string& doc, bool required = false) {
+  return {.name = name, .type = Type::string, .doc = doc, .required = required, .minimum = 1};
+}
+
+Key path_key(const std::string& name, const std::string& doc, bool required) {
+  const Key one = name_key("", "a path relative to the recipe file");
+  return {
+      .name = name,
+      .doc = doc,
+      .required = required,
+      .any_of = {
+          one,
+          {.name = "", .type = Type::array, .doc = "several paths", .minimum = 1, .items = {one}}}};
+}
+
+Key range_key(const std::string& name, const std::string& doc, Json value) {
+  return {.name = name,
+          .type = Type::array,
+          .doc = doc,
+          .default_value = std::move(value),
+          .minimum = 2,
+          .maximum = 2,
+          .items = {
+              {.name = "", .type = Type::number, .doc = "a fraction", .minimum = 0, .maximum = 1}}};
+}
+
+Key strings_key(const std::string& name, const std::string& doc, Json value) {
+  return {.name = name,
+          .type = Type::array,
+          .doc = doc,
+          .default_value = std::move(value),
+          .items = {{.name = "", .type = Type::string, .doc = ""}}};
+}
+
+Key split_key() {
+  return {.name = "split",
+          .type = Type::object,
+          .doc = "parts of the source in file order, as fractions [begin, end)",
+          .default_value = Json::object(),
+          .keys = {range_key("train", "fractions to train on", Json::array({0.0, 1.0})),
+                   range_key("eval", "fractions held back for evaluation", nullptr),
+                   reserved_key("by")}};
+}
+
+Key sample_key() {
+  const Key segment{.name = "",
+                    .type = Type::object,
+                    .doc = "one segment",
+                    .keys = {name_key("part", "text, or the name of an encoder", true),
+                             name_key("field", "column or field it reads"),
+                             {.name = "learn",
+                              .type = Type::boolean,
+                              .doc = "text only: train on predicting these tokens",
+                              .default_value = false},
+                             reserved_key("each"),
+                             reserved_key("messages"),
+                             reserved_key("template")}};
+  return {.name = "sample",
+          .type = Type::array,
+          .doc = "the segments of a sample, in order",
+          .required = true,
+          .minimum = 1,
+          .maximum = 1024,
+          .items = {segment}};
+}
+
+Key targets_key() {
+  const Key positive{.name = "positive",
+                     .doc = "binary heads: the cell or cells that mean 1; all others mean 0",
+                     .any_of = {{.name = "", .type = Type::string, .doc = "one text"},
+                                {.name = "", .type = Type::number, .doc = "one number"},
+                                {.name = "", .type = Type::boolean, .doc = "true or false"},
+                                {.name = "", .type = Type::array, .doc = "several", .minimum = 1}}};
+  const Key target{
+      .name = "",
+      .doc = "the label of one head",
+      .any_of = {
+          name_key("", "column of the label"),
+          {.name = "",
+           .type = Type::object,
+           .doc = "column of the label and how to read it",
+           .keys = {name_key("field", "column of the label", true),
+                    positive,
+                    {.name = "classes",
+                     .type = Type::array,
+                     .doc = "classification heads: the cells' texts, in the order of classes",
+                     .minimum = 2},
+                    reserved_key("where")}}}};
+  return {.name = "targets",
+          .type = Type::object,
+          .doc = "head → column of its label; a row without a label trains nothing on it",
+          .default_value = Json::object(),
+          .items = {target}};
+}
+
+Key format_key() {
+  return {.name = "format",
+          .type = Type::string,
+          .doc = "how the files are read (.gz too)",
+          .required = true};
+}
+
+Keys csv_keys() {
+  Key delimiter = name_key("delimiter", "the byte between columns");
+  delimiter.default_value = ",";
+  delimiter.maximum = 1;
+  return {{.name = "header",
+           .type = Type::boolean,
+           .doc = "the first line names the columns",
+           .default_value = true},
+          strings_key("columns", "names of the columns when there is no header", nullptr),
+          delimiter,
+          strings_key("missing", "cells that mean: no value", Json::array({""}))};
+}
+
+std::vector<Variant> formats() {
+  return {
+      {"text",
+       "one running text, cut into windows",
+       {{.name = "sample_tokens",
+         .type = Type::integer,
+         .doc = "tokens of a window; train.pack_tokens by default",
+         .minimum = 1}}},
+      {"lines", "one sample a line", {}},
+      {"jsonl", "one JSON object a line", {}},
+      {"csv", "one row a sample", csv_keys()},
+      {"idx", "MNIST's arrays of images", {path_key("labels", "the idx file of labels", false)}},
+      {"images",
+       "PNG and JPEG: a folder with one sub-folder a class, or a csv or jsonl manifest",
+       {strings_key("images", "manifest: columns that hold paths of images; image by default",
+                    nullptr)}}};
+}
+
+Key source_key() {
+  return {.name = "",
+          .type = Type::object,
+          .doc = "a source of samples",
+          .keys = {name_key("name", "its name in metrics and errors", true),
+                   format_key(),
+                   path_key("path", "file or files, relative to the recipe file", true),
+                   {.name = "weight",
+                    .type = Type::number,
+                    .doc = "how often it is drawn, relative to the other sources",
+                    .default_value = 1.0,
+                    .minimum = 0,
+                    .maximum = 1e9,
+                    .exclusive_minimum = true},
+                   {.name = "weight_by",
+                    .type = Type::string,
+                    .doc = "what weight counts",
+                    .default_value = "samples",
+                    .choices = {"samples"},
+                    .instead = "leave it out or give \"samples\""},
+                   split_key(),
+                   sample_key(),
+                   targets_key(),
+                   name_key("sample_weight", "column with the weight of each sample's losses"),
+                   name_key("group", "column by which GAUC groups the samples"),
+                   reserved_key("messages"),
+                   reserved_key("template")},
+          .variant_key = "format",
+          .variants = formats()};
+}
+}  // namespace
+
+Key data_key() {
+  return {.name = "data",
+          .type = Type::object,
+          .doc = "where samples come from",
+          .required = true,
+          .keys = {{.name = "sources",
+                    .type = Type::array,
+                    .doc = "one or more sources, mixed by weight",
+                    .required = true,
+                    .minimum = 1,
+                    .maximum = 4096,
+                    .items = {source_key()}},
+                   reserved_key("weight_by", "leave it out: weight counts samples")}};
+}
+
+std::vector<std::string> format_fields(const std::string& format) {
+  if (format == "text" || format == "lines") return {"text"};
+  if (format == "idx") return {"image", "label"};
+  return {};
+}
+
+}  // namespace veomni

@@ -1,0 +1,55 @@
+#pragma once
+// One micro-batch as the model sees it: packs end to end in one row, on the compute device.
+// T tokens, S samples
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/data/sample.h"
+
+namespace veomni {
+
+/// All segments of one encoder in the batch, their host arrays concatenated along dim 0.
+struct EncoderInput {
+  std::vector<at::Tensor> arrays;     ///< f32 or i64, in the part's order
+  std::vector<int64_t> token_counts;  ///< embeddings of each segment, in order
+  at::Tensor rows;                    ///< [Σ token_counts] i64: where each embedding goes in the batch; empty for a dummy
+  at::Tensor noise_keys;              ///< [Σ token_counts] i64 on the host: those of the batch's rows (dummy: zeros)
+};
+
+/// The labelled positions of one head.
+struct HeadTargets {
+  at::Tensor rows;     ///< [n] i64 into the batch
+  at::Tensor labels;   ///< [n] f32
+  at::Tensor weights;  ///< [n] f32
+};
+
+struct Batch {
+  at::Tensor ids;            ///< [T] i64, as core/data/sample.h numbers them
+  at::Tensor positions;      ///< [T] i64 within each sample
+  at::Tensor cu_seqlens;     ///< [S + 1] i32, always on the host
+  at::Tensor labels;         ///< [T] i64, kIgnore where nothing is trained
+  at::Tensor label_weights;  ///< [T] f32
+  at::Tensor noise_keys;     ///< [T] i64: (lane, position in its pack), what dropout is drawn by
+  std::vector<EncoderInput> encoders;  ///< one an encoder of the recipe
+  std::vector<HeadTargets> heads;      ///< one a head of the recipe
+  int64_t text_labels = 0;             ///< labels other than kIgnore
+  int64_t token_count() const { return ids.size(0); }
+};
+
+/// Which parts a micro-batch has to run: an encoder or head used by any rank runs on all, on a dummy where there is none.
+struct PartUse {
+  std::vector<bool> encoders, heads;
+  bool text = false;
+};
+
+PartUse parts_in(const std::vector<const Pack*>& packs, const Recipe& recipe);
+
+/// Merges packs (lane `lanes[i]` each) into one row. Encoders in `use` without a segment get their preprocessor's dummy.
+Batch make_batch(const std::vector<const Pack*>& packs, const std::vector<int64_t>& lanes,
+                 const PartUse& use, const Dataset& data, const Recipe& recipe);
+
+}  // namespace veomni

@@ -1,0 +1,40 @@
+#pragma once
+// Evaluation of every source that has an eval split, each sample once, with the metrics of its own tasks.
+
+#include <cstdint>
+
+#include "core/json.h"
+#include "core/recipe/recipe.h"
+
+namespace veomni {
+
+class Communicator;
+class Dataset;
+class Model;
+
+class Evaluator {
+ public:
+  /// `data`: the ranks that share the samples. All of them call run().
+  Evaluator(const Recipe& recipe, const Dataset& data, Model& model, Communicator& group);
+
+  /// {source: {loss, …}} on every rank. A source with one task has that task's metrics under their own names (accuracy),
+  /// one with several has an object a task (visit: {auc, …}). `limit`: at most so many samples a source; 0: all. Collective.
+  Json run(int64_t limit);
+
+ private:
+  struct Sums;
+  Json run_source(int32_t source, int64_t limit);
+  void run_chunk(int32_t source, int64_t begin, int64_t end, Sums& sums);
+  Json report(int32_t source, Sums& sums);
+
+  const Recipe& recipe_;
+  const Dataset& data_;
+  Model& model_;
+  Communicator& group_;
+};
+
+/// Metrics of one head by its spec's list (accuracy, auc, rmse …); those that are undefined are null.
+struct Prediction;
+Json head_metrics(const PartConfig& head, const std::vector<Prediction>& predictions);
+
+}  // namespace veomni

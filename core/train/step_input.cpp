@@ -1,0 +1,133 @@
+#include "core/train/step_input.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <csignal>
+
+#include "core/communicator.h"
+#include "core/train/stop.h"
+
+namespace veomni {
+namespace {
+
+// Sample weights are summed as whole 2^-20ths: exact, whatever the order and the number of ranks.
+constexpr double kWeightUnit = 1 << 20;
+
+int64_t weight_units(double weight) { return std::llround(weight * kWeightUnit); }
+
+/// Places in the agreed vector before each loss term's count.
+enum Header : size_t { kTokens, kPacks, kStopInt, kStopTerm, kStopUser, kHeaderSize };
+
+int agreed_signal(const std::vector<int64_t>& all) {
+  if (all[kStopInt] > 0) return SIGINT;
+  if (all[kStopTerm] > 0) return SIGTERM;
+  return all[kStopUser] > 0 ? SIGUSR1 : 0;
+}
+
+void push_use(const PartUse& use, std::vector<int64_t>& out) {
+  out.push_back(use.text);
+  for (const bool used : use.encoders) out.push_back(used);
+  for (const bool used : use.heads) out.push_back(used);
+}
+
+PartUse pull_use(const Recipe& recipe, const std::vector<int64_t>& all, size_t& next) {
+  PartUse use;
+  use.text = all[next++] > 0;
+  for (size_t e = 0; e < recipe.encoders.size(); ++e) use.encoders.push_back(all[next++] > 0);
+  for (size_t h = 0; h < recipe.heads.size(); ++h) use.heads.push_back(all[next++] > 0);
+  return use;
+}
+
+void merge(PartUse& into, const PartUse& from) {
+  into.text = into.text || from.text;
+  into.encoders.resize(from.encoders.size());
+  into.heads.resize(from.heads.size());
+  for (size_t i = 0; i < from.encoders.size(); ++i) into.encoders[i] = into.encoders[i] || from.encoders[i];
+  for (size_t i = 0; i < from.heads.size(); ++i) into.heads[i] = into.heads[i] || from.heads[i];
+}
+
+}  // namespace
+
+LaneShare share_lanes(int rank, int ranks, int64_t packs, int64_t packs_per_micro_batch) {
+  LaneShare share{{}, packs_per_micro_batch};
+  const int64_t rounds = (packs + ranks - 1) / ranks;
+  for (int64_t i = 0; i < rounds; ++i) {
+    const int64_t lane = rank + i * ranks;
+    share.lanes.push_back(lane < packs ? lane : -1);
+  }
+  return share;
+}
+
+StepLoader::StepLoader(const Recipe& recipe, Dataset& data, const std::vector<LossTerm>& terms,
+                       Communicator& group, LaneShare share)
+    : recipe_(recipe), data_(data), terms_(terms), group_(group), share_(std::move(share)) {}
+
+std::vector<int64_t> StepLoader::local_counts(const std::vector<std::vector<const Pack*>>& groups,
+                                              const std::vector<PartUse>& uses) const {
+  std::vector<int64_t> counts(kHeaderSize + terms_.size());
+  const int signal = stop_signal();
+  counts[kStopInt] = signal == SIGINT;
+  counts[kStopTerm] = signal == SIGTERM;
+  counts[kStopUser] = signal == SIGUSR1;
+  const size_t text = kHeaderSize, heads = kHeaderSize + recipe_.decoders.size();
+  for (const auto& group : groups) {
+    for (const auto* pack : group) {
+      counts[kTokens] += pack->token_count();
+      counts[kPacks] += pack->token_count() > 0;
+      for (size_t t = 0; t < pack->labels.size(); ++t) {
+        if (pack->labels[t] != kIgnore) counts[text] += weight_units(pack->label_weights[t]);
+      }
+      for (const auto& target : pack->targets) counts[heads + target.head] += weight_units(target.weight);
+    }
+  }
+  for (const auto& use : uses) push_use(use, counts);
+  return counts;
+}
+
+StepInput StepLoader::from_counts(const std::vector<int64_t>& all, size_t micro_batches) const {
+  StepInput input;
+  input.tokens = static_cast<double>(all[kTokens]);
+  input.fill = input.tokens / static_cast<double>(recipe_.train.packs * recipe_.train.pack_tokens);
+  input.empty = all[kPacks] == 0;
+  input.stop = agreed_signal(all);
+  for (size_t k = 0; k < terms_.size(); ++k) {
+    const bool routed = k >= recipe_.decoders.size() + recipe_.heads.size();
+    input.counts.push_back(routed ? input.tokens : static_cast<double>(all[kHeaderSize + k]) / kWeightUnit);
+  }
+  size_t next = kHeaderSize + terms_.size();
+  input.micro_batches.resize(micro_batches);
+  for (auto& micro_batch : input.micro_batches) {
+    micro_batch.use = pull_use(recipe_, all, next);
+    merge(input.use, micro_batch.use);
+  }
+  return input;
+}
+
+StepInput StepLoader::next() {
+  std::vector<Pack> packs;
+  packs.reserve(share_.lanes.size());
+  for (const auto lane : share_.lanes) packs.push_back(lane < 0 ? Pack{} : data_.next(lane));
+  std::vector<std::vector<const Pack*>> groups;
+  std::vector<std::vector<int64_t>> lanes;
+  for (size_t i = 0; i < packs.size(); ++i) {
+    if (i % static_cast<size_t>(share_.packs_per_micro_batch) == 0) {
+      groups.emplace_back();
+      lanes.emplace_back();
+    }
+    groups.back().push_back(&packs[i]);
+    lanes.back().push_back(share_.lanes[i]);
+  }
+  std::vector<PartUse> uses;
+  for (const auto& group : groups) uses.push_back(parts_in(group, recipe_));
+  auto counts = local_counts(groups, uses);
+  auto shared = at::from_blob(counts.data(), {static_cast<int64_t>(counts.size())}, at::kLong);
+  if (group_.size() > 1) group_.all_reduce(shared);
+  auto input = from_counts(counts, groups.size());
+  for (size_t i = 0; i < groups.size(); ++i) {
+    input.micro_batches[i].batch = make_batch(groups[i], lanes[i], input.micro_batches[i].use, data_, recipe_);
+  }
+  return input;
+}
+
+}  // namespace veomni

@@ -1,0 +1,59 @@
+#pragma once
+// The data of one optimizer step on this rank, loaded before its first forward, and what all ranks agreed on.
+
+#include <cstdint>
+#include <vector>
+
+#include "core/recipe/recipe.h"
+#include "core/train/batch.h"
+#include "core/train/model.h"
+
+namespace veomni {
+
+class Communicator;
+
+struct StepInput {
+  struct MicroBatch {
+    Batch batch;
+    PartUse use;  ///< parts that any rank needs in its micro-batch of this number
+  };
+  std::vector<MicroBatch> micro_batches;
+  PartUse use;                 ///< parts that any rank needs in this step
+  std::vector<double> counts;  ///< per loss term, all ranks
+  double tokens = 0;           ///< all ranks
+  double fill = 0;             ///< tokens over packs × pack_tokens
+  bool empty = false;          ///< no lane had anything left (train.epochs)
+  int stop = 0;                ///< signal that some rank got; 0: none
+};
+
+/// How a rank reads its lanes.
+struct LaneShare {
+  std::vector<int64_t> lanes;  ///< -1: none, keeps the number of micro-batches equal on all ranks
+  int64_t packs_per_micro_batch = 1;
+};
+
+/// Lanes r, r + D, … of rank r of D; filled up with -1.
+LaneShare share_lanes(int rank, int ranks, int64_t packs, int64_t packs_per_micro_batch);
+
+class StepLoader {
+ public:
+  StepLoader(const Recipe& recipe, Dataset& data, const std::vector<LossTerm>& terms, Communicator& group,
+             LaneShare share);
+
+  /// Reads this rank's packs of the next step and agrees on counts, used parts and the stop flag in one int64
+  /// all-reduce (design: section 8). Collective.
+  StepInput next();
+
+ private:
+  std::vector<int64_t> local_counts(const std::vector<std::vector<const Pack*>>& groups,
+                                    const std::vector<PartUse>& uses) const;
+  StepInput from_counts(const std::vector<int64_t>& all, size_t micro_batches) const;
+
+  const Recipe& recipe_;
+  Dataset& data_;
+  const std::vector<LossTerm>& terms_;
+  Communicator& group_;
+  LaneShare share_;
+};
+
+}  // namespace veomni

@@ -1,0 +1,78 @@
+#pragma once
+// The training loop: steps, evaluation, checkpoints, clean stops. Knows models, data and groups by their interfaces only.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/checkpoint/checkpoint.h"
+#include "core/json.h"
+#include "core/recipe/recipe.h"
+#include "core/report/run_log.h"
+#include "core/train/evaluator.h"
+#include "core/train/model.h"
+#include "core/train/optimizer.h"
+#include "core/train/step_input.h"
+
+namespace veomni {
+
+class Communicator;
+class Dataset;
+
+/// What the trainer works with; all of it outlives the trainer.
+struct TrainContext {
+  const Recipe& recipe;
+  Dataset& data;
+  Model& model;
+  Communicator& world;
+  Communicator& data_group;   ///< ranks that share the lanes
+  bool writes_shards = true;  ///< of ranks with the same shard, one writes it
+  int64_t packs_per_micro_batch = 1;
+  const FlatMath& math;       ///< kernels of the update
+  double peak_flops = 0;      ///< of this rank's device, for mfu; 0: mfu is left out
+  RunLog* log = nullptr;      ///< rank 0 only
+};
+
+/// How a run ended.
+struct TrainResult {
+  int64_t step = 0;
+  int stop_signal = 0;  ///< 0: it came to its end
+  Json evaluation;      ///< of the last evaluation
+};
+
+class Trainer {
+ public:
+  explicit Trainer(TrainContext context);
+
+  /// Continues from a checkpoint: parameters, optimizer, buffers and step. (The dataset is started by run().)
+  void restore(const Checkpoint& checkpoint);
+
+  /// Trains to the last step, or to a signal. Throws Error when a loss or gradient is not finite, after saving the last
+  /// good step. Collective.
+  TrainResult run();
+
+ private:
+  struct StepOutcome;
+  StepOutcome train_step(StepInput& input, int64_t step);
+  void backward(StepInput& input, int64_t step, at::Tensor& sums, double& flops);
+  [[noreturn]] void report_not_finite(StepInput& input, int64_t step, const Json& cursors);
+  void log_step(const StepInput& input, const StepOutcome& outcome);
+  void evaluate(bool whole);
+  void save(const Json& cursors);
+  ForwardOptions forward_options(const StepInput& input, int64_t step) const;
+  std::string first_not_finite(StepInput& input, int64_t step);
+
+  TrainContext context_;
+  Optimizer optimizer_;
+  Evaluator evaluator_;
+  StepLoader loader_;
+  int64_t step_ = 0, saved_step_ = -1, evaluated_step_ = -1;
+  Json restored_cursors_, evaluation_;
+};
+
+/// The recipe a checkpoint was made with may differ from `recipe` in how long to train, not in what: throws ConfigError
+/// naming the first key (model, data, train.packs, train.pack_tokens, seed, …) that does.
+void check_resume(const Recipe& recipe, const Checkpoint& checkpoint);
+
+}  // namespace veomni

@@ -1,0 +1,63 @@
+#include "modalities/assemble.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace veomni {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// out[rows[i]] += values[i], i in order; threads share the columns, so the sum's order never depends on them.
+void add_rows(float* out, const float* values, const int64_t* rows, int64_t count, int64_t columns) {
+  at::parallel_for(0, columns, 32, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < count; ++i) {
+      float* to = out + rows[i] * columns;
+      const float* from = values + i * columns;
+      for (int64_t c = begin; c < end; ++c) to[c] += from[c];
+    }
+  });
+}
+
+struct Assemble : torch::autograd::Function<Assemble> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& places, at::TensorList sources) {
+    std::vector<int64_t> counts;
+    for (const auto& source : sources) counts.push_back(source.size(0));
+    context->saved_data["counts"] = counts;
+    context->save_for_backward({places});
+    const auto all = sources.size() == 1 ? sources[0] : at::cat(sources);
+    return all.index_select(0, places.to(all.device()));
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto places = context->get_saved_variables()[0];
+    const auto counts = context->saved_data["counts"].toIntVector();
+    int64_t rows = 0;
+    for (const auto count : counts) rows += count;
+    const auto gradient = gradients[0].contiguous();
+    auto sum = at::zeros({rows, gradient.size(1)}, gradient.options());
+    if (gradient.is_cpu() && gradient.scalar_type() == at::kFloat) {
+      add_rows(sum.mutable_data_ptr<float>(), gradient.const_data_ptr<float>(),
+               places.const_data_ptr<int64_t>(), places.size(0), gradient.size(1));
+    } else {
+      sum.index_add_(0, places.to(gradient.device()), gradient);
+    }
+    variable_list out{at::Tensor()};
+    int64_t begin = 0;
+    for (const auto count : counts) {
+      out.push_back(sum.narrow(0, begin, count));
+      begin += count;
+    }
+    return out;
+  }
+};
+
+}  // namespace
+
+at::Tensor assemble_rows(const at::Tensor& places, const std::vector<at::Tensor>& sources) {
+  return Assemble::apply(places, at::TensorList(sources));
+}
+
+}  // namespace veomni

@@ -1,0 +1,60 @@
+#pragma once
+// The Transformer block with its FSDP unit, dense or MoE. T tokens, D model, E experts
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "modalities/base/block_spec.h"
+#include "parallel/fsdp/unit.h"
+
+namespace veomni {
+
+/// What every part's forward is given beyond its input.
+struct Pass {
+  bool train = false;
+  double dropout = 0;       ///< on each branch before it is added to the residual, training only
+  uint64_t noise_seed = 0;  ///< of this step
+  std::function<void(const std::string&, const at::Tensor&)> probe = {};
+  void look(const std::string& name, const at::Tensor& value) const {
+    if (probe) probe(name, value);
+  }
+};
+
+/// The row of tokens a stack of blocks works on.
+struct TokenRow {
+  at::Tensor positions;   ///< [T] i64; undefined without rotary embedding
+  at::Tensor cu_seqlens;  ///< [S + 1] i32 on the host
+  at::Tensor noise_keys;  ///< [T] i64
+};
+
+/// The residual stream between blocks: `sum` plus `branch`, which the next norm adds in the same pass.
+struct Stream {
+  at::Tensor sum, branch;  ///< [T, D] each
+};
+
+/// What a MoE layer tells of its routing; undefined for dense layers.
+struct Routing {
+  at::Tensor probability_sum;  ///< [E] f32, Σ_t of router probabilities, with gradient
+  at::Tensor z_sum;            ///< [] f32, Σ_t logsumexp(logits)², with gradient
+  at::Tensor counts;           ///< [E] f64, choices that fell on each expert
+};
+
+class Block {
+ public:
+  Block(const UnitSpec& unit, const BlockConfig& config, ParallelContext& context);
+  Stream forward(const Stream& in, const TokenRow& row, const Pass& pass, Routing* routing);
+  Unit& unit() { return unit_; }
+
+ private:
+  at::Tensor attention(const UnitUse& weights, const at::Tensor& x, const TokenRow& row) const;
+  at::Tensor feed_forward(const UnitUse& weights, const at::Tensor& x, Routing* routing) const;
+
+  BlockConfig config_;
+  BlockParameters at_;
+  Unit unit_;
+};
+
+}  // namespace veomni

@@ -1,0 +1,65 @@
+#include "modalities/base/transformer.h"
+
+#include <ATen/ATen.h>
+
+namespace veomni {
+
+Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& units,
+                         ParallelContext& context)
+    : base_(base) {
+  for (const auto& unit : units) {
+    blocks_.push_back(std::make_unique<Block>(unit, block_config(base), context));
+  }
+  if (base.num_experts > 0) {
+    const std::vector<int64_t> shape{base.num_hidden_layers, base.num_experts};
+    // f_i counts choices a token, as Hugging Face's load_balancing_loss_func does: it sums to k.
+    fractions_ = at::full(shape, static_cast<double>(base.num_experts_per_tok) /
+                                     static_cast<double>(base.num_experts),
+                          at::kFloat);
+    counts_ = at::zeros(shape, at::kDouble);
+  }
+}
+
+std::vector<Unit*> Transformer::units() {
+  std::vector<Unit*> units;
+  for (auto& block : blocks_) units.push_back(&block->unit());
+  return units;
+}
+
+RoutingSums Transformer::sum_routing(const std::vector<Routing>& routing, int64_t tokens) const {
+  const auto layers = static_cast<double>(routing.size());
+  const auto experts = static_cast<double>(base_.num_experts);
+  std::vector<at::Tensor> probability, z, counts;
+  for (const auto& layer : routing) {
+    probability.push_back(layer.probability_sum);
+    z.push_back(layer.z_sum);
+    counts.push_back(layer.counts);
+  }
+  const auto p = at::stack(probability);  // [L, E]
+  at::Tensor balance;
+  if (base_.balance == "step") {
+    balance = (fractions_.to(p.device()) * p).sum() * (experts / layers);
+  } else {
+    // Hugging Face pools the layers first, then multiplies fractions and mean probabilities.
+    const auto f = at::stack(counts).sum(0) / (layers * std::max<double>(1, static_cast<double>(tokens)));
+    balance = (f.to(p.options()) * p.sum(0)).sum() * (experts / layers);
+  }
+  return {balance, at::stack(z).sum() / layers};
+}
+
+Stream Transformer::forward(const at::Tensor& x, const TokenRow& row, const Pass& pass,
+                            RoutingSums* sums) {
+  Stream stream{x, {}};
+  std::vector<Routing> routing(base_.num_experts > 0 ? blocks_.size() : 0);
+  for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+    stream = blocks_[layer]->forward(stream, row, pass, routing.empty() ? nullptr : &routing[layer]);
+  }
+  if (routing.empty()) return stream;
+  if (sums != nullptr) *sums = sum_routing(routing, x.size(0));
+  if (pass.train) {
+    for (size_t layer = 0; layer < routing.size(); ++layer) counts_[layer].add_(routing[layer].counts.cpu());
+  }
+  return stream;
+}
+
+}  // namespace veomni

@@ -1,0 +1,7 @@
+#pragma once
+
+#include "modalities/decoder.h"
+
+namespace veomni {
+std::unique_ptr<Decoder> make_text(const PartConfig& config, BuildContext& context);
+}

@@ -1,0 +1,282 @@
+// T tokens, D hidden size, V text vocabulary, n targets of a head
+#include "modalities/model.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "core/train/update.h"
+#include "kernels/norm.h"
+#include "modalities/assemble.h"
+#include "modalities/base/transformer.h"
+#include "modalities/decoder.h"
+#include "modalities/encoder.h"
+#include "modalities/loss_terms.h"
+#include "modalities/parameter_index.h"
+#include "modalities/task_heads.h"
+#include "parallel/table.h"
+
+namespace veomni {
+namespace {
+
+/// A table as the optimizer and the checkpoint see it.
+class TableParameters : public SparseParameters {
+ public:
+  explicit TableParameters(Table& table) : table_(table) {}
+  const std::string& name() const override { return table_.name(); }
+  void reduce_gradients() override { table_.reduce_gradients(); }
+  double gradient_sum_of_squares() const override { return table_.gradient_sum_of_squares(); }
+  void adamw(const AdamWStep& s) override {
+    table_.adamw({s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
+  }
+  void sgd(double lr, double gradient_scale) override { table_.sgd(lr, gradient_scale); }
+  at::Tensor& weight() override { return table_.weight(); }
+  at::Tensor& exp_avg() override { return table_.exp_avg(); }
+  at::Tensor& exp_avg_sq() override { return table_.exp_avg_sq(); }
+
+ private:
+  Table& table_;
+};
+
+BaseSizes base_sizes(const Recipe& recipe, int64_t vocab_size) {
+  BaseSizes sizes{.hidden_size = recipe.base.hidden_size, .vocab_size = vocab_size, .table_dims = {}};
+  for (const auto& table : recipe.tables) sizes.table_dims[table.name] = table.dim;
+  return sizes;
+}
+
+class OmniModel : public Model {
+ public:
+  OmniModel(const Recipe& recipe, int64_t vocab_size, ParallelContext& context)
+      : recipe_(recipe),
+        context_(context),
+        vocab_size_(vocab_size),
+        terms_(loss_terms(recipe)),
+        specs_(describe_base(recipe.base, vocab_size_, special_token_count(recipe.encoders.size()), learned_terms(terms_))),
+        root_(specs_[0].name, specs_[0].parameters, context),
+        transformer_(recipe.base, {specs_.begin() + 1, specs_.end()}, context) {
+    BuildContext build{recipe_, base_sizes(recipe, vocab_size_), context, {}};
+    for (const auto& table : recipe.tables) {
+      tables_.push_back(std::make_unique<Table>("tables." + table.name, table.rows, table.dim, 0.1, context));
+      build.tables[table.name] = tables_.back().get();
+    }
+    for (const auto& part : recipe.encoders) encoders_.push_back(encoders().make(part.type, part, build));
+    for (const auto& part : recipe.decoders) decoder_ = decoders().make(part.type, part, build);
+    heads_ = std::make_unique<TaskHeads>(build);
+    collect_units();
+  }
+
+  const std::vector<LossTerm>& losses() const override { return terms_; }
+
+  Output forward(const Batch& batch, const ForwardOptions& options) override {
+    const Pass pass{options.train, recipe_.train.dropout, options.noise_seed, options.probe};
+    auto root = root_.enter();
+    RoutingSums routing;
+    const auto encoded = encode(batch, pass, options.use);
+    const auto hidden = hidden_states(root, encoded, batch, pass, &routing);
+    Objective objective(terms_, options, log_variances(root));
+    for (const auto& piece : encoded) objective.touch(piece);
+    if (routing.balance.defined()) {
+      objective.add("router_balance", routing.balance, options.step_tokens);
+      objective.add("router_z", routing.z, options.step_tokens);
+    }
+    Output out;
+    if (options.use.text) decode_text(root, hidden, batch, objective, out);
+    heads_->run(hidden, batch, pass, objective, out, options.use);
+    const auto leaving = root.leave(options.train ? objective.total(hidden) : hidden);
+    if (options.train) out.objective = leaving;
+    out.sums = objective.sums();
+    return out;
+  }
+
+  at::Tensor next_token_logits(const Batch& batch) override {
+    auto root = root_.enter();
+    const auto hidden = hidden_states(root, encode(batch, {}, {}), batch, {}, nullptr);
+    const auto last = hidden.narrow(0, hidden.size(0) - 1, 1);
+    const auto logits = decoder_->lm_embed(last, root[token_weight_index()]).squeeze(0);
+    root.leave(logits);
+    return logits;
+  }
+
+  void begin_step(const PartUse& use) override {
+    for (auto* unit : units_) {
+      unit->zero_gradient();
+      unit->shard().used = true;
+    }
+    for (size_t e = 0; e < encoders_.size(); ++e) {
+      for (auto* unit : encoders_[e]->units()) unit->shard().used = use.encoders[e];
+    }
+    heads_->mark_used(use);
+    if (transformer_.expert_counts().defined()) transformer_.expert_counts().zero_();
+  }
+
+  void reduce_gradients() override {
+    for (auto* unit : units_) {
+      if (unit->shard().used) unit->reduce_gradients();
+    }
+    for (auto* table : all_tables()) table->reduce_gradients();
+  }
+
+  std::vector<Shard*> shards() override {
+    std::vector<Shard*> shards;
+    for (auto* unit : units_) shards.push_back(&unit->shard());
+    return shards;
+  }
+
+  std::vector<SparseParameters*> tables() override {
+    std::vector<SparseParameters*> tables;
+    for (auto& table : table_parameters_) tables.push_back(table.get());
+    return tables;
+  }
+
+  std::map<std::string, at::Tensor> buffers() override {
+    if (!transformer_.expert_fractions().defined()) return {};
+    return {{"expert_fractions", transformer_.expert_fractions()}};
+  }
+
+  void finish_step() override {
+    auto& counts = transformer_.expert_counts();
+    if (!counts.defined()) return;
+    context_.data->all_reduce(counts);
+    const auto choices = counts.sum(1, true).clamp_min(1);
+    transformer_.expert_fractions().copy_(counts / choices *
+                                          static_cast<double>(recipe_.base.num_experts_per_tok));
+  }
+
+  double flops(const Batch& batch) const override {
+    double forward = 0;
+    const auto tokens = static_cast<double>(batch.token_count());
+    for (const auto& unit : specs_) forward += unit.flops_per_token * tokens;
+    const auto bounds = batch.cu_seqlens.const_data_ptr<int32_t>();
+    const auto width = static_cast<double>(recipe_.base.num_attention_heads * recipe_.base.head_dim *
+                                           recipe_.base.num_hidden_layers);
+    for (int64_t s = 0; s + 1 < batch.cu_seqlens.size(0); ++s) {
+      const auto length = static_cast<double>(bounds[s + 1] - bounds[s]);
+      forward += 2 * length * length * width;  // two products of 2·T²·N·H, half of it masked
+    }
+    return 3 * forward;
+  }
+
+  int64_t parameter_count() const override { return index_.element_count(); }
+  at::Tensor full_parameter(const std::string& name) override { return index_.parameter(name); }
+  at::Tensor full_gradient(const std::string& name) override { return index_.gradient(name); }
+  std::vector<std::string> parameter_names() const override { return index_.names(); }
+
+ private:
+  void collect_units() {
+    for (auto& encoder : encoders_) {
+      for (auto* unit : encoder->units()) units_.push_back(unit);
+    }
+    units_.insert(units_.begin(), &root_);
+    for (auto* unit : transformer_.units()) units_.push_back(unit);
+    for (auto* unit : heads_->units()) units_.push_back(unit);
+    Unit::chain(units_);
+    for (auto* table : all_tables()) table_parameters_.push_back(std::make_unique<TableParameters>(*table));
+    index_ = ParameterIndex(units_, all_tables());
+  }
+
+  std::vector<Table*> all_tables() const {
+    std::vector<Table*> all;
+    for (const auto& table : tables_) all.push_back(table.get());
+    for (const auto& encoder : encoders_) {
+      for (auto* table : encoder->own_tables()) all.push_back(table);
+    }
+    return all;
+  }
+
+  /// Place of a parameter in the root unit's list.
+  size_t root_index(const std::string& name) const {
+    const auto& parameters = specs_[0].parameters;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      if (parameters[i].name == name) return i;
+    }
+    throw Error(fmt::format("model: no parameter '{}'", name));
+  }
+  size_t token_weight_index() const {
+    return root_index(recipe_.base.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight");
+  }
+  at::Tensor log_variances(const UnitUse& root) const {
+    return learned_terms(terms_) > 0 ? root[root_index("task_log_variances")] : at::Tensor();
+  }
+
+  std::vector<at::Tensor> encode(const Batch& batch, const Pass& pass, const PartUse& use) {
+    std::vector<at::Tensor> encoded(encoders_.size());
+    for (size_t e = 0; e < encoders_.size(); ++e) {
+      if (e >= use.encoders.size() || !use.encoders[e]) continue;
+      encoded[e] = encoders_[e]->lm_encode(batch.encoders[e], pass);
+      pass.look("encoders." + recipe_.encoders[e].name, encoded[e]);
+    }
+    return encoded;
+  }
+
+  /// Embeddings of text and special tokens, encoders' outputs in their places, blocks, final norm: [T, D].
+  at::Tensor hidden_states(const UnitUse& root, const std::vector<at::Tensor>& encoded, const Batch& batch,
+                           const Pass& pass, RoutingSums* routing) {
+    std::vector<at::Tensor> sources;
+    if (vocab_size_ > 0) sources.push_back(root[root_index("model.embed_tokens.weight")]);
+    sources.push_back(root[root_index("model.special_tokens.weight")]);
+    auto places = batch.ids;
+    auto next = vocab_size_ + special_token_count(recipe_.encoders.size());
+    for (size_t e = 0; e < encoded.size(); ++e) {
+      if (!encoded[e].defined()) continue;
+      const auto& rows = batch.encoders[e].rows;
+      if (rows.size(0) > 0) {
+        sources.push_back(encoded[e]);
+        if (places.is_same(batch.ids)) places = places.clone();
+        places.index_copy_(0, rows, at::arange(next, next + rows.size(0), at::kLong));
+        next += encoded[e].size(0);
+      }
+    }
+    const auto x = assemble_rows(places, sources);
+    pass.look("model.embed_tokens", x);
+    const TokenRow row{batch.positions, batch.cu_seqlens, batch.noise_keys};
+    const auto stream = transformer_.forward(x, row, pass, routing);
+    const auto& norm = root[root_index("model.norm.weight")];
+    const auto hidden =
+        kernels::add_rms_norm(stream.branch, stream.sum, norm, recipe_.base.rms_norm_eps).second;
+    pass.look("model.norm", hidden);
+    return hidden;
+  }
+
+
+  void decode_text(const UnitUse& root, const at::Tensor& hidden, const Batch& batch, Objective& objective,
+                   Output& out) {
+    const bool all = batch.text_labels == batch.token_count();
+    const auto rows = all ? at::Tensor() : (batch.labels != kIgnore).nonzero().squeeze(1);
+    const auto pick = [&](const at::Tensor& x) { return all ? x : x.index_select(0, rows.to(x.device())); };
+    const auto loss = decoder_->lm_head({.hidden = pick(hidden),
+                                         .token_weight = root[token_weight_index()],
+                                         .labels = pick(batch.labels),
+                                         .weights = pick(batch.label_weights),
+                                         .scale = objective.scale("text")});
+    objective.add_scaled("text", loss.scaled, loss.losses);
+    if (objective.training()) return;
+    const auto spread = [&](const at::Tensor& x) {
+      return all ? x : at::zeros({batch.token_count()}, x.options()).index_copy(0, rows.to(x.device()), x);
+    };
+    out.text_losses = spread(loss.losses);
+    out.text_correct = spread(loss.correct);
+  }
+
+  const Recipe& recipe_;
+  ParallelContext& context_;
+  int64_t vocab_size_;
+  std::vector<LossTerm> terms_;
+  std::vector<UnitSpec> specs_;
+  Unit root_;
+  Transformer transformer_;
+  std::vector<std::unique_ptr<Table>> tables_;
+  std::vector<std::unique_ptr<Encoder>> encoders_;
+  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<TaskHeads> heads_;
+  std::vector<Unit*> units_;
+  std::vector<std::unique_ptr<SparseParameters>> table_parameters_;
+  ParameterIndex index_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> build_model(const Recipe& recipe, int64_t vocab_size, ParallelContext& context) {
+  return std::make_unique<OmniModel>(recipe, vocab_size, context);
+}
+
+}  // namespace veomni

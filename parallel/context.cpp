@@ -1,1 +1,0 @@
-// placeholder so that the engine has a source while the tree fills

@@ -1,0 +1,129 @@
+// Mechanism: autograd keeps tensors over a storage; the storage's memory is taken away after
+// forward and given back before backward. Only raw memory moves, so autograd's version counters
+// stand still.
+#include "parallel/fsdp/unit_state.h"
+
+namespace veomni {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+struct Handle : torch::CustomClassHolder {
+  explicit Handle(std::shared_ptr<GatheredUnit> its_use) : use(std::move(its_use)) {}
+  std::shared_ptr<GatheredUnit> use;
+};
+
+void remember(AutogradContext* context, std::shared_ptr<GatheredUnit> use) {
+  context->set_materialize_grads(false);
+  context->saved_data["use"] =
+      c10::IValue::make_capsule(c10::make_intrusive<Handle>(std::move(use)));
+}
+
+GatheredUnit& recall(AutogradContext* context) {
+  return *static_cast<Handle&>(*context->saved_data["use"].toCapsule()).use;
+}
+
+/// Anchor → the unit's parameters; backward takes their gradients to the shards and empties the
+/// storage.
+struct Gather : Function<Gather> {
+  static variable_list forward(AutogradContext* context, const at::Tensor& anchor,
+                               const std::shared_ptr<GatheredUnit>& use) {
+    (void)anchor;
+    remember(context, use);
+    return use->make_tensors();
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    GatheredUnit& use = recall(context);
+    use.unit->add_gradients(gradients);
+    use.release();
+    return {at::Tensor(), at::Tensor()};
+  }
+};
+
+/// Identity over everything that leaves the unit; its backward runs before any other of the unit
+/// and gathers again.
+struct Leave : Function<Leave> {
+  static variable_list forward(AutogradContext* context, at::TensorList outputs,
+                               const std::shared_ptr<GatheredUnit>& use) {
+    remember(context, use);
+    variable_list result;
+    for (const at::Tensor& output : outputs) result.push_back(output.view_as(output));
+    return result;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    GatheredUnit& use = recall(context);
+    use.unit->pipeline->last_use.reset();  // the next enter() begins a new forward
+    use.fill();
+    if (const auto previous = use.previous.lock()) previous->unit->prefetch();
+    gradients.emplace_back();
+    return gradients;
+  }
+};
+
+}  // namespace
+
+GatheredUnit::GatheredUnit(std::shared_ptr<UnitState> its_unit)
+    : unit(std::move(its_unit)), flat(at::empty({0}, unit->gathered_options())) {}
+
+GatheredUnit::~GatheredUnit() {
+  if (filled) unit->filled_bytes -= static_cast<int64_t>(flat.storage().nbytes());
+}
+
+void GatheredUnit::fill() {
+  if (filled) return;
+  const at::Tensor gathered = unit->take_gathered();
+  c10::StorageImpl* to = flat.storage().unsafeGetStorageImpl();
+  c10::StorageImpl* from = gathered.storage().unsafeGetStorageImpl();
+  to->set_data_ptr_noswap(from->set_data_ptr(from->allocator()->allocate(0)));
+  to->set_nbytes(from->nbytes());
+  from->set_nbytes(0);
+  filled = true;
+  unit->filled_bytes += static_cast<int64_t>(to->nbytes());
+}
+
+void GatheredUnit::release() {
+  if (!filled) return;
+  c10::StorageImpl* storage = flat.storage().unsafeGetStorageImpl();
+  unit->filled_bytes -= static_cast<int64_t>(storage->nbytes());
+  storage->set_data_ptr_noswap(storage->allocator()->allocate(0));
+  storage->set_nbytes(0);
+  filled = false;
+}
+
+std::vector<at::Tensor> GatheredUnit::make_tensors() {
+  std::vector<at::Tensor> tensors;
+  for (size_t i = 0; i < unit->parameters.size(); ++i) {
+    const auto& shape = unit->parameters[i].shape;
+    tensors.push_back(
+        at::empty({0}, unit->gathered_options())
+            .set_(flat.storage(), unit->layout.starts[i], shape, c10::contiguous_strides(shape)));
+  }
+  return tensors;
+}
+
+std::vector<at::Tensor> GatheredUnit::enter() {
+  const bool differentiable = at::GradMode::is_enabled();
+  if (differentiable) {
+    previous = unit->pipeline->last_use;
+    unit->pipeline->last_use = weak_from_this();
+  }
+  fill();
+  if (const auto next = unit->next.lock()) next->prefetch();
+  if (!differentiable) return make_tensors();
+  return Gather::apply(unit->anchor, shared_from_this());
+}
+
+std::vector<at::Tensor> GatheredUnit::leave(const std::vector<at::Tensor>& outputs) {
+  bool differentiable = false;
+  for (const at::Tensor& output : outputs) differentiable |= output.requires_grad();
+  std::vector<at::Tensor> result = outputs;
+  if (differentiable && at::GradMode::is_enabled()) {
+    result = Leave::apply(at::TensorList(outputs), shared_from_this());
+  }
+  release();
+  return result;
+}
+
+}  // namespace veomni

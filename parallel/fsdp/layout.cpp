@@ -1,0 +1,91 @@
+#include "parallel/fsdp/layout.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/philox.h"
+
+namespace veomni {
+namespace {
+
+int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+int64_t elements(const ParameterSpec& parameter) {
+  int64_t count = 1;
+  for (const int64_t size : parameter.shape) {
+    require<Error>(size >= 0, "{}: negative size {}", parameter.name, size);
+    count *= size;
+  }
+  return count;
+}
+
+void draw(const ParameterSpec& parameter, const ShardSlice& slice, int64_t seed, float* out) {
+  constexpr int64_t kGrain = 1 << 14;
+  at::parallel_for(slice.begin, slice.end, kGrain, [&](int64_t begin, int64_t end) {
+    const RandomRange range{parameter.name, seed, begin, end};
+    float* to = out + (begin - slice.begin);
+    switch (parameter.init.kind) {
+      case Init::Kind::zeros:
+        return std::fill(to, to + (end - begin), 0.F);
+      case Init::Kind::ones:
+        return std::fill(to, to + (end - begin), 1.F);
+      case Init::Kind::normal:
+        return fill_normal(range, parameter.init.scale, to);
+      case Init::Kind::uniform:
+        return fill_uniform(range, parameter.init.scale, to);
+    }
+  });
+}
+
+}  // namespace
+
+FlatLayout::FlatLayout(const std::vector<ParameterSpec>& parameters, int ranks)
+    : starts(parameters.size()), counts(parameters.size()) {
+  for (const bool decay : {true, false}) {
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      if (parameters[i].decay == decay) order.push_back(i);
+    }
+  }
+  for (const size_t i : order) {
+    starts[i] = total;
+    counts[i] = elements(parameters[i]);
+    const int64_t end = total + counts[i];
+    total = round_up(end, kFlatAlignment);
+    if (total > end) gaps.push_back({end, total});
+  }
+  const int64_t padded = round_up(total, ranks * kFlatAlignment);
+  if (padded > total) gaps.push_back({total, padded});
+  total = padded;
+}
+
+std::vector<ShardSlice> slices_of(const FlatLayout& layout,
+                                  const std::vector<ParameterSpec>& parameters, int64_t begin,
+                                  int64_t end) {
+  std::vector<ShardSlice> slices;
+  for (const size_t i : layout.order) {
+    const int64_t start = layout.starts[i];
+    const int64_t from = std::max(begin, start), to = std::min(end, start + layout.counts[i]);
+    if (from >= to) continue;
+    slices.push_back({.parameter = parameters[i].name,
+                      .shape = parameters[i].shape,
+                      .begin = from - start,
+                      .end = to - start,
+                      .offset = from - begin,
+                      .decay = parameters[i].decay});
+  }
+  return slices;
+}
+
+void initialise(at::Tensor& master, const std::vector<ShardSlice>& slices,
+                const std::vector<ParameterSpec>& parameters, int64_t seed) {
+  std::unordered_map<std::string, const ParameterSpec*> by_name;
+  for (const auto& parameter : parameters) by_name[parameter.name] = &parameter;
+  for (const auto& slice : slices) {
+    draw(*by_name.at(slice.parameter), slice, seed, master.data_ptr<float>() + slice.offset);
+  }
+}
+
+}  // namespace veomni

@@ -1,0 +1,90 @@
+#include "parallel/fsdp/unit.h"
+
+#include <numeric>
+
+#include "parallel/fsdp/unit_state.h"
+
+namespace veomni {
+namespace {
+
+/// The whole of one parameter from everybody's piece of the flat tensor.
+at::Tensor full_tensor(const UnitState& unit, const at::Tensor& piece,
+                       const std::string& parameter) {
+  const at::NoGradGuard no_grad;
+  at::Tensor flat = at::empty({unit.layout.total}, piece.options());
+  unit.group.all_gather(flat, piece);
+  return unit.view(flat, unit.index_of(parameter)).clone();
+}
+
+}  // namespace
+
+Unit::Unit(std::string name, std::vector<ParameterSpec> parameters, ParallelContext& context)
+    : state_(std::make_shared<UnitState>(std::move(name), std::move(parameters), context)) {
+  state_->make_leaves();
+}
+
+Unit::~Unit() = default;
+
+const std::string& Unit::name() const { return state_->name; }
+const std::vector<ParameterSpec>& Unit::parameters() const { return state_->parameters; }
+Shard& Unit::shard() { return state_->shard; }
+int64_t Unit::gathered_bytes() const {
+  const auto& ahead = state_->prefetched;
+  return state_->filled_bytes + (ahead.defined() ? static_cast<int64_t>(ahead.nbytes()) : 0);
+}
+
+UnitUse Unit::enter() {
+  UnitUse use;
+  if (state_->in_place) {
+    use.tensors_ = state_->leaves;
+    return use;
+  }
+  use.gathered_ = std::make_shared<GatheredUnit>(state_);
+  use.tensors_ = use.gathered_->enter();
+  return use;
+}
+
+std::vector<at::Tensor> UnitUse::leave(std::vector<at::Tensor> outputs) {
+  tensors_.clear();
+  return gathered_ ? gathered_->leave(outputs) : outputs;
+}
+
+void Unit::chain(const std::vector<Unit*>& units) {
+  const auto pipeline = std::make_shared<UnitPipeline>();
+  for (size_t i = 0; i < units.size(); ++i) {
+    units[i]->state_->pipeline = pipeline;
+    units[i]->state_->next.reset();
+    if (i > 0) units[i - 1]->state_->next = units[i]->state_;
+  }
+}
+
+void Unit::reduce_gradients() { reduce_gradients({this}); }
+
+void Unit::reduce_gradients(const std::vector<Unit*>& units) {
+  for (Unit* unit : units) unit->state_->complete_gradient();
+  std::vector<std::unique_ptr<Work>> works;
+  for (Unit* unit : units) {
+    UnitState& state = *unit->state_;
+    if (state.replicate == nullptr || state.replicate->size() == 1 || !state.shard.used) continue;
+    works.push_back(state.replicate->start_all_reduce(state.shard.gradient));
+  }
+  for (auto& work : works) work->wait();
+}
+
+void Unit::zero_gradient() {
+  state_->pipeline->finish_all();
+  state_->drop_prefetched();
+  state_->fresh = true;
+  state_->written.assign(state_->written.size(), false);
+  for (at::Tensor& leaf : state_->leaves) leaf.mutable_grad().reset();
+}
+
+at::Tensor Unit::full_parameter(const std::string& name) {
+  return full_tensor(*state_, state_->shard.master, name);
+}
+
+at::Tensor Unit::full_gradient(const std::string& name) {
+  return full_tensor(*state_, state_->shard.gradient, name);
+}
+
+}  // namespace veomni

@@ -1,0 +1,150 @@
+#include "parallel/fsdp/unit_state.h"
+
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include "core/error.h"
+
+namespace veomni {
+namespace {
+
+constexpr size_t kReductionsAhead = 2;  // bounds the full gradients alive at once
+
+/// In place: moves a parameter's first gradient of a step into the flat gradient, where later ones
+/// are added.
+struct FlattenGradient : torch::autograd::PostAccumulateGradHook {
+  FlattenGradient(std::weak_ptr<UnitState> its_unit, size_t its_index)
+      : unit(std::move(its_unit)), index(its_index) {}
+  void operator()(const at::Tensor& parameter) override {
+    const auto state = unit.lock();
+    if (!state || state->written[index]) return;
+    const at::NoGradGuard no_grad;
+    const at::Tensor flat = state->view(state->shard.gradient, index);
+    flat.copy_(parameter.grad());
+    parameter.mutable_grad() = flat;
+    state->written[index] = true;
+    state->fresh = false;
+  }
+  std::weak_ptr<UnitState> unit;
+  size_t index;
+};
+
+}  // namespace
+
+void UnitPipeline::finish_oldest() {
+  Reduction& oldest = reductions.front();
+  oldest.work->wait();
+  if (oldest.adds) oldest.unit->shard.gradient.add_(oldest.part);
+  reductions.pop_front();
+}
+
+void UnitPipeline::finish_all() {
+  const at::NoGradGuard no_grad;
+  while (!reductions.empty()) finish_oldest();
+}
+
+UnitState::UnitState(std::string its_name, std::vector<ParameterSpec> its_parameters,
+                     ParallelContext& context)
+    : name(std::move(its_name)),
+      parameters(std::move(its_parameters)),
+      group(*context.shard),
+      replicate(context.replicate),
+      layout(parameters, group.size()),
+      bf16(context.compute_bf16),
+      in_place(group.size() == 1 && !context.compute_bf16) {
+  const at::NoGradGuard no_grad;
+  const int64_t count = layout.total / group.size(), begin = count * group.rank();
+  shard.unit = name;
+  shard.slices = slices_of(layout, parameters, begin, begin + count);
+  at::Tensor master = at::zeros({count}, at::kFloat);
+  initialise(master, shard.slices, parameters, context.seed);
+  shard.master = context.cuda ? master.to(at::kCUDA) : master;
+  shard.gradient = at::zeros_like(shard.master);
+  anchor = at::zeros({}, shard.master.options()).set_requires_grad(true);
+}
+
+void UnitState::make_leaves() {
+  if (!in_place || !leaves.empty()) return;
+  written.assign(parameters.size(), false);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    leaves.push_back(view(shard.master, i).detach().set_requires_grad(true));
+    torch::autograd::impl::set_post_acc_grad_hooks(
+        leaves.back(), std::make_unique<FlattenGradient>(weak_from_this(), i));
+  }
+}
+
+size_t UnitState::index_of(const std::string& parameter) const {
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].name == parameter) return i;
+  }
+  throw Error(fmt::format("unit {}: no parameter '{}'", name, parameter));
+}
+
+at::Tensor UnitState::view(const at::Tensor& flat, size_t i) const {
+  return flat.narrow(0, layout.starts[i], layout.counts[i]).view(parameters[i].shape);
+}
+
+at::TensorOptions UnitState::gathered_options() const {
+  return shard.master.options().dtype(bf16 ? at::kBFloat16 : at::kFloat);
+}
+
+void UnitState::prefetch() {
+  if (in_place || prefetched.defined()) return;
+  const at::NoGradGuard no_grad;
+  if (group.size() == 1) {
+    prefetched = shard.master.to(gathered_options(), /*non_blocking=*/false, /*copy=*/true);
+    return;
+  }
+  prefetch_source = shard.master.to(gathered_options());
+  prefetched = at::empty({layout.total}, gathered_options());
+  prefetch_work = group.start_all_gather(prefetched, prefetch_source);
+}
+
+at::Tensor UnitState::take_gathered() {
+  prefetch();
+  if (prefetch_work) prefetch_work->wait();
+  prefetch_work.reset();
+  prefetch_source.reset();
+  return std::exchange(prefetched, at::Tensor());
+}
+
+void UnitState::drop_prefetched() {
+  if (prefetched.defined()) take_gathered();
+}
+
+void UnitState::add_gradients(const std::vector<at::Tensor>& gradients) {
+  const at::NoGradGuard no_grad;
+  const bool alone = group.size() == 1, adds = alone && !fresh;
+  at::Tensor full = alone ? shard.gradient : at::empty({layout.total}, shard.gradient.options());
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    const at::Tensor part = view(full, i);
+    if (gradients[i].defined()) {
+      adds ? part.add_(gradients[i]) : part.copy_(gradients[i]);
+    } else if (!adds) {
+      part.zero_();
+    }
+  }
+  const bool first = std::exchange(fresh, false);
+  if (alone) return;
+  for (const auto& gap : layout.gaps) full.narrow(0, gap.begin, gap.end - gap.begin).zero_();
+  while (pipeline->reductions.size() >= kReductionsAhead) pipeline->finish_oldest();
+  at::Tensor part = first ? shard.gradient : at::empty_like(shard.gradient);
+  auto work = group.start_reduce_scatter(part, full);
+  pipeline->reductions.push_back({shared_from_this(), std::move(work), full, part, !first});
+}
+
+void UnitState::complete_gradient() {
+  const at::NoGradGuard no_grad;
+  pipeline->finish_all();
+  drop_prefetched();
+  shard.used = !fresh;
+  if (fresh) {
+    shard.gradient.zero_();
+    return;
+  }
+  for (size_t i = 0; in_place && i < leaves.size(); ++i) {
+    if (!written[i]) view(shard.gradient, i).zero_();
+  }
+}
+
+}  // namespace veomni

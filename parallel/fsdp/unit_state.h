@@ -1,0 +1,96 @@
+#pragma once
+// Inside of Unit: gathering into storages that autograd holds, and reducing gradients behind the
+// computation.
+
+#include <ATen/core/Tensor.h>
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "parallel/fsdp/layout.h"
+#include "parallel/fsdp/unit.h"
+
+namespace veomni {
+
+struct GatheredUnit;
+
+/// What the units of one model share.
+struct UnitPipeline {
+  struct Reduction {
+    std::shared_ptr<UnitState> unit;
+    std::unique_ptr<Work> work;
+    at::Tensor full, part;  ///< [total] of this rank, [n] of the sum
+    bool adds;              ///< part is added to the shard's gradient; otherwise it is the gradient
+  };
+  std::list<Reduction> reductions;       ///< oldest first
+  std::weak_ptr<GatheredUnit> last_use;  ///< of the forward under way
+
+  void finish_oldest();
+  void finish_all();
+};
+
+struct UnitState : std::enable_shared_from_this<UnitState> {
+  UnitState(std::string its_name, std::vector<ParameterSpec> its_parameters,
+            ParallelContext& context);
+
+  /// In place: makes the parameters. Not in the constructor, for hooks need weak_from_this().
+  void make_leaves();
+  size_t index_of(const std::string& parameter) const;
+  /// A view of parameter i in a flat tensor [total].
+  at::Tensor view(const at::Tensor& flat, size_t i) const;
+  at::TensorOptions gathered_options() const;
+
+  /// Starts the gather of this unit unless one is under way.
+  void prefetch();
+  /// The gathered flat tensor [total], in the dtype of computation.
+  at::Tensor take_gathered();
+  void drop_prefetched();
+
+  /// Adds one micro-batch's gradients (undefined: zero), starting their reduction over the shard
+  /// group.
+  void add_gradients(const std::vector<at::Tensor>& gradients);
+  /// Finishes reductions; what got no gradient is zero.
+  void complete_gradient();
+
+  std::string name;
+  std::vector<ParameterSpec> parameters;
+  Communicator& group;
+  Communicator* replicate;
+  FlatLayout layout;
+  bool bf16, in_place;  ///< in_place: parameters alias the master, nothing is gathered
+  Shard shard;
+  std::vector<at::Tensor> leaves;  ///< in place: the parameters
+  std::vector<bool>
+      written;        ///< in place: this step's gradient of the parameter is in the flat gradient
+  at::Tensor anchor;  ///< gives Gather a differentiable input
+  bool fresh = true;  ///< no gradient yet in this step
+  std::shared_ptr<UnitPipeline> pipeline = std::make_shared<UnitPipeline>();
+  std::weak_ptr<UnitState> next;
+  at::Tensor prefetched, prefetch_source;
+  std::unique_ptr<Work> prefetch_work;
+  int64_t filled_bytes = 0;  ///< of storages in use
+};
+
+/// The parameters of one enter(): tensors over one storage that is filled while forward or backward
+/// needs it.
+struct GatheredUnit : std::enable_shared_from_this<GatheredUnit> {
+  explicit GatheredUnit(std::shared_ptr<UnitState> its_unit);
+  ~GatheredUnit();
+
+  void fill();
+  void release();
+  std::vector<at::Tensor> make_tensors();
+  /// Gathers, differentiably in gradient mode.
+  std::vector<at::Tensor> enter();
+  /// Marks the end of the unit's forward.
+  std::vector<at::Tensor> leave(const std::vector<at::Tensor>& outputs);
+
+  std::shared_ptr<UnitState> unit;
+  at::Tensor flat;  ///< owns the storage; its size says nothing
+  bool filled = false;
+  std::weak_ptr<GatheredUnit> previous;  ///< entered before this one in the same forward
+};
+
+}  // namespace veomni

@@ -1,0 +1,23 @@
+#pragma once
+// The one object that decides layout. This version takes the axes from the recipe; nothing else decides anything.
+
+#include <cstdint>
+
+#include "core/json.h"
+#include "core/recipe/recipe.h"
+
+namespace veomni {
+
+struct Plan {
+  int world = 1, replicate = 1, shard = 1;
+  int64_t packs_per_micro_batch = 1;  ///< packs of a rank that go through the model together
+  int64_t micro_batches = 1;          ///< forward and backward passes a step on each rank
+};
+
+/// Throws ConfigError: `parallel: replicate 1 × shard 2 is 2 ranks, but the world has 8`.
+Plan make_plan(const Recipe& recipe, int world);
+
+/// plan.json: the axes, then `parts` with each part's axes, placement, recompute, offload and precision.
+Json plan_json(const Recipe& recipe, const Plan& plan);
+
+}  // namespace veomni

@@ -1,0 +1,135 @@
+// Fibers for CUDA threads: see cuda_runtime.h. Blocks take turns running their threads forwards,
+// backwards and shuffled, so that a missing barrier shows as a wrong result in one of the orders; a
+// barrier that some threads never reach aborts.
+#include <cuda_runtime.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+#include <random>
+#include <vector>
+
+namespace emulated {
+
+uint3 thread_index, block_index;
+dim3 block_size, grid_size;
+unsigned char* dynamic_shared = nullptr;
+
+namespace {
+
+constexpr size_t kStackBytes = 128 * 1024;
+
+enum class State { ready, at_block, at_warp, done };
+
+struct Fiber {
+  ucontext_t context;
+  std::vector<unsigned char> stack;
+  State state = State::ready;
+};
+
+std::vector<Fiber> fibers;
+ucontext_t scheduler;
+unsigned running = 0;
+const std::function<void()>* body = nullptr;
+uint64_t lanes[32][32];  // [warp][lane]
+
+void enter() {
+  (*body)();
+  fibers[running].state = State::done;
+  swapcontext(&fibers[running].context, &scheduler);
+}
+
+void yield(State state) {
+  fibers[running].state = state;
+  swapcontext(&fibers[running].context, &scheduler);
+}
+
+void resume(unsigned thread) {
+  running = thread;
+  thread_index = {thread, 0, 0};
+  swapcontext(&scheduler, &fibers[thread].context);
+}
+
+/// Frees threads first … last − 1 if all of them wait at the same kind of barrier.
+bool release(unsigned first, unsigned last, State at) {
+  for (unsigned t = first; t < last; ++t) {
+    if (fibers[t].state != at) return false;
+  }
+  for (unsigned t = first; t < last; ++t) fibers[t].state = State::ready;
+  return true;
+}
+
+void start(unsigned threads) {
+  if (fibers.size() < threads) fibers.resize(threads);
+  for (unsigned t = 0; t < threads; ++t) {
+    Fiber& fiber = fibers[t];
+    fiber.stack.resize(kStackBytes);
+    fiber.state = State::ready;
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.data();
+    fiber.context.uc_stack.ss_size = kStackBytes;
+    fiber.context.uc_link = nullptr;
+    makecontext(&fiber.context, enter, 0);
+  }
+}
+
+void run_block(const std::vector<unsigned>& order) {
+  const unsigned threads = static_cast<unsigned>(order.size());
+  start(threads);
+  for (;;) {
+    bool progress = false, all_done = true;
+    for (const unsigned t : order) {
+      if (fibers[t].state == State::ready) resume(t), progress = true;
+      all_done = all_done && fibers[t].state == State::done;
+    }
+    if (all_done) return;
+    progress |= release(0, threads, State::at_block);
+    for (unsigned t = 0; t < threads; t += 32) {
+      progress |= release(t, std::min(threads, t + 32), State::at_warp);
+    }
+    if (!progress) {
+      std::fputs("emulator: threads wait at a barrier that others never reach\n", stderr);
+      std::abort();
+    }
+  }
+}
+
+}  // namespace
+
+void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread) {
+  if (block.x % 32 != 0 || block.x > 1024 || grid.x == 0 || grid.y == 0 || grid.y > 65535) {
+    std::fputs("emulator: a launch that a GPU would refuse\n", stderr);
+    std::abort();
+  }
+  std::vector<unsigned char> shared(shared_bytes);
+  std::vector<unsigned> order(block.x);
+  std::iota(order.begin(), order.end(), 0u);
+  std::mt19937 engine(1);
+  body = &thread, block_size = block, grid_size = grid, dynamic_shared = shared.data();
+  for (unsigned y = 0; y < grid.y; ++y) {
+    for (unsigned x = 0; x < grid.x; ++x) {
+      std::fill(shared.begin(), shared.end(), static_cast<unsigned char>(0xff));
+      block_index = {x, y, 0};
+      run_block(order);
+      if ((x + y) % 3 == 1)
+        std::shuffle(order.begin(), order.end(), engine);
+      else
+        std::reverse(order.begin(), order.end());
+    }
+  }
+}
+
+void wait_for_block() { yield(State::at_block); }
+void wait_for_warp() { yield(State::at_warp); }
+
+const uint64_t* exchange_lanes(uint64_t mine) {
+  const unsigned warp = running / 32;
+  lanes[warp][running % 32] = mine;
+  wait_for_warp();
+  return lanes[warp];
+}
+
+void release_lanes() { wait_for_warp(); }
+
+}  // namespace emulated

@@ -1,0 +1,56 @@
+#pragma once
+// Small recipes on made-up data, trained in this process: what the tests of model, loop and resume share.
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/communicator.h"
+#include "core/recipe/recipe.h"
+#include "core/train/trainer.h"
+
+namespace veomni::test {
+
+/// A directory that goes away with its owner.
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Writes text, images and customers into `folder` and returns the path of a recipe over them: every kind of part.
+std::string write_omni_recipe(const std::filesystem::path& folder);
+/// A mixture of experts on text.
+std::string write_moe_recipe(const std::filesystem::path& folder);
+
+struct RunOptions {
+  int replicate = 1, shard = 1;
+  std::vector<std::string> overrides = {};
+  std::string resume = {};  ///< a checkpoint's directory; empty: fresh
+  bool keep_gradients = false;  ///< of the first step
+  std::function<void(Communicator&)> before_run = {};
+};
+
+struct RunOutcome {
+  std::vector<Json> steps;                     ///< lines of metrics.jsonl: one a step
+  Json evaluation;
+  TrainResult result;
+  std::map<std::string, at::Tensor> parameters;  ///< whole, after the last step
+  std::map<std::string, at::Tensor> gradients;   ///< of the first step
+};
+
+/// Trains on replicate × shard rank threads; what rank 0 saw.
+RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options);
+
+/// ‖a − b‖ / ‖b‖ in f64; 0 when both are zero.
+double relative_difference(const at::Tensor& a, const at::Tensor& b);
+
+}  // namespace veomni::test
