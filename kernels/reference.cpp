@@ -58,7 +58,8 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
   const at::Tensor v = heads.narrow(1, queries + keys, keys);
   const int32_t* begin = cu_seqlens.const_data_ptr<int32_t>();
   const int64_t samples = cu_seqlens.numel() - 1;
-  std::vector<at::Tensor> rows;
+  // The empty piece keeps the result in the graph when there is no sample.
+  std::vector<at::Tensor> rows{q.narrow(0, 0, 0)};
   for (int64_t s = 0; s < samples; ++s) {
     const int64_t length = begin[s + 1] - begin[s];
     if (length == 0) continue;

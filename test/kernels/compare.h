@@ -51,7 +51,7 @@ inline Result evaluate(const Op& op, const Tensors& inputs, at::ScalarType type)
 
 /// Largest difference, relative to the largest value (at least `floor`). NaN anywhere gives
 /// infinity.
-inline double difference(const at::Tensor& a, const at::Tensor& b, double floor = 1e-2) {
+inline double difference(const at::Tensor& a, const at::Tensor& b, double floor = 0.1) {
   if (a.sizes() != b.sizes()) return INFINITY;
   if (a.numel() == 0) return 0;
   const double top = std::max(floor, b.abs().max().item<double>());
