@@ -2,6 +2,7 @@
 // backwards and shuffled, so that a missing barrier shows as a wrong result in one of the orders; a
 // barrier that some threads never reach aborts.
 #include <cuda_runtime.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -26,29 +27,36 @@ struct Fiber {
   ucontext_t context;
   std::vector<unsigned char> stack;
   State state = State::ready;
+  bool entered = false;
+  jmp_buf place;
 };
 
 std::vector<Fiber> fibers;
-ucontext_t scheduler;
+jmp_buf scheduler;
 unsigned running = 0;
 const std::function<void()>* body = nullptr;
 uint64_t lanes[32][32];  // [warp][lane]
 
+void yield(State state) {
+  Fiber& fiber = fibers[running];
+  fiber.state = state;
+  if (_setjmp(fiber.place) == 0) _longjmp(scheduler, 1);
+}
+
 void enter() {
   (*body)();
-  fibers[running].state = State::done;
-  swapcontext(&fibers[running].context, &scheduler);
+  yield(State::done);
 }
 
-void yield(State state) {
-  fibers[running].state = state;
-  swapcontext(&fibers[running].context, &scheduler);
-}
-
+/// A context is only for the first entry: swapcontext makes two system calls, _longjmp none.
 void resume(unsigned thread) {
   running = thread;
   thread_index = {thread, 0, 0};
-  swapcontext(&scheduler, &fibers[thread].context);
+  if (_setjmp(scheduler) != 0) return;
+  Fiber& fiber = fibers[running];
+  if (fiber.entered) _longjmp(fiber.place, 1);
+  fiber.entered = true;
+  setcontext(&fiber.context);
 }
 
 /// Frees threads first … last − 1 if all of them wait at the same kind of barrier.
@@ -66,6 +74,7 @@ void start(unsigned threads) {
     Fiber& fiber = fibers[t];
     fiber.stack.resize(kStackBytes);
     fiber.state = State::ready;
+    fiber.entered = false;
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack.data();
     fiber.context.uc_stack.ss_size = kStackBytes;
