@@ -27,6 +27,7 @@ constexpr const char* kEngine = R"(
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "support/paths.h"
 static volatile sig_atomic_t stop = 0;
 static void on_signal(int s) { stop = s; }
 static int finish(const char* rank, int code) {
@@ -59,7 +60,7 @@ class Installation {
  public:
   Installation() {
     program_ = (folder_.path() / "veomni").string();
-    fs::copy_file(VEOMNI_PROGRAM, program_);
+    fs::copy_file(veomni::test::program_path(), program_);
     const std::string source = folder_.write("engine.c", kEngine);
     const auto built =
         test::run_program({"cc", "-shared", "-fPIC", "-o",
