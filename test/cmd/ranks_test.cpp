@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "core/recipe/starter.h"
+#include "support/paths.h"
 #include "test/cmd/process.h"
 #include "test/core/recipe_fixture.h"
 
@@ -27,7 +28,6 @@ constexpr const char* kEngine = R"(
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "support/paths.h"
 static volatile sig_atomic_t stop = 0;
 static void on_signal(int s) { stop = s; }
 static int finish(const char* rank, int code) {
