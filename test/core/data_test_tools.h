@@ -15,7 +15,7 @@
 #include "modalities/encoders/features_preprocess_spec.h"
 #include "modalities/encoders/image_preprocess_spec.h"
 
-namespace veomni::test {
+namespace veomni::data_test {
 
 /// A folder of its own, removed at the end.
 class TempDir {
@@ -188,4 +188,4 @@ inline std::string real_data(const std::string& file) {
   return "";
 }
 
-}  // namespace veomni::test
+}  // namespace veomni::data_test
