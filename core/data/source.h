@@ -43,9 +43,6 @@ class Source {
 std::unique_ptr<Source> open_source(const SourceConfig& config,
                                     const std::vector<std::string>& fields);
 
-/// The keys of each format beside the common ones (name, format, path, weight, split, sample, …),
-/// for the recipe's reader.
-const Keys& source_keys(const std::string& format);
 std::vector<std::string> source_formats();
 
 // One function a format; open_source chooses.
