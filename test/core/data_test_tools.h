@@ -16,7 +16,7 @@
 #include "modalities/encoders/image_preprocess_spec.h"
 #include "support/paths.h"
 
-namespace veomni::test {
+namespace veomni::data_test {
 
 /// A folder of its own, removed at the end.
 class TempDir {
@@ -189,4 +189,4 @@ inline std::string real_data(const std::string& file) {
   return "";
 }
 
-}  // namespace veomni::test
+}  // namespace veomni::data_test
