@@ -1,6 +1,7 @@
 // A modality of the tests' own trains beside the others; no file of the program knows it.
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <iterator>
 
 #include "pulse/pulse.h"
 #include "support/tiny_run.h"
@@ -19,6 +20,11 @@ void register_pulse() {
   (void)once;
 }
 
+std::string read_text(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 /// Pulses whose height tells whether they are calm.
 void write_pulses(const std::filesystem::path& path) {
   std::ofstream file(path);
@@ -35,15 +41,16 @@ void write_pulses(const std::filesystem::path& path) {
 TEST_CASE("a new modality: two files and one line, and it learns beside text and images", "[modalities][new]") {
   register_pulse();
   TempDir folder;
-  const auto recipe = write_omni_recipe(folder.path());
+  auto recipe = Json::parse(read_text(write_omni_recipe(folder.path())));
   write_pulses(folder.path() / "pulses.jsonl");
-  const auto outcome = run_recipe(
-      recipe, {.shard = 2,
-               .overrides = {"output=run", "train.steps=60", R"(model.encoders.wrist={"type":"pulse"})",
-                             R"(model.heads.calm={"type":"binary"})",
-                             R"(data.sources.3={"name":"pulses","format":"jsonl","path":"pulses.jsonl","weight":3,
-                                 "split":{"train":[0,0.75],"eval":[0.75,1]},
-                                 "sample":[{"part":"wrist","field":"beats"}],"targets":{"calm":"calm"}})"}});
+  recipe["model"]["encoders"]["wrist"] = {{"type", "pulse"}};
+  recipe["model"]["heads"]["calm"] = {{"type", "binary"}};
+  recipe["data"]["sources"].push_back(Json::parse(R"({"name": "pulses", "format": "jsonl", "path": "pulses.jsonl",
+    "weight": 3, "split": {"train": [0, 0.75], "eval": [0.75, 1]},
+    "sample": [{"part": "wrist", "field": "beats"}], "targets": {"calm": "calm"}})"));
+  const auto path = folder.path() / "with_pulse.json";
+  std::ofstream(path) << recipe.dump(2);
+  const auto outcome = run_recipe(path.string(), {.shard = 2, .overrides = {"output=run", "train.steps=60"}});
   CHECK(outcome.parameters.count("encoders.wrist.weight") == 1);
   CHECK(outcome.evaluation["pulses"]["auc"].get<double>() > 0.95);
 }
