@@ -83,20 +83,33 @@ void start(unsigned threads) {
   }
 }
 
+/// Runs one warp as far as it comes without the others, its threads in the order of `order`.
+bool run_warp(unsigned warp, const std::vector<unsigned>& order) {
+  const unsigned first = warp * 32;
+  bool progress = false;
+  for (bool again = true; again;) {
+    for (const unsigned t : order) {
+      if (t / 32 != warp || fibers[t].state != State::ready) continue;
+      resume(t);
+      progress = true;
+    }
+    again = release(first, first + 32, State::at_warp);
+  }
+  return progress;
+}
+
+/// Each warp in turn runs up to the next barrier of the block: the furthest that warps can drift
+/// apart.
 void run_block(const std::vector<unsigned>& order) {
   const unsigned threads = static_cast<unsigned>(order.size());
   start(threads);
-  for (;;) {
-    bool progress = false, all_done = true;
+  const auto done = [](const Fiber& fiber) { return fiber.state == State::done; };
+  while (!std::all_of(fibers.begin(), fibers.begin() + threads, done)) {
+    bool progress = false;
     for (const unsigned t : order) {
-      if (fibers[t].state == State::ready) resume(t), progress = true;
-      all_done = all_done && fibers[t].state == State::done;
+      if (fibers[t].state == State::ready) progress = run_warp(t / 32, order) || progress;
     }
-    if (all_done) return;
-    progress |= release(0, threads, State::at_block);
-    for (unsigned t = 0; t < threads; t += 32) {
-      progress |= release(t, std::min(threads, t + 32), State::at_warp);
-    }
+    progress = release(0, threads, State::at_block) || progress;
     if (!progress) {
       std::fputs("emulator: threads wait at a barrier that others never reach\n", stderr);
       std::abort();
