@@ -16,7 +16,8 @@ void add_train(CLI::App& app, Action& action) {
   verb->add_option("--resume", *resume,
                    "continue from a checkpoint: auto (the newest, if any), a step, or a directory");
   auto overwrite = std::make_shared<bool>(false);
-  verb->add_flag("--overwrite", *overwrite, "remove what an earlier run left in the output and start anew");
+  verb->add_flag("--overwrite", *overwrite,
+                 "remove what an earlier run left in the output and start anew");
   verb->callback([=, &action] {
     action = [=] {
       Json options = Json::object();

@@ -11,7 +11,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 /// out[rows[i]] += values[i], i in order; threads share the columns, so the sum's order never depends on them.
-void add_rows(float* out, const float* values, const int64_t* rows, int64_t count, int64_t columns) {
+void add_rows(float* out, const float* values, const int64_t* rows, int64_t count,
+              int64_t columns) {
   at::parallel_for(0, columns, 32, [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < count; ++i) {
       float* to = out + rows[i] * columns;
@@ -22,7 +23,8 @@ void add_rows(float* out, const float* values, const int64_t* rows, int64_t coun
 }
 
 struct Assemble : torch::autograd::Function<Assemble> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& places, at::TensorList sources) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& places,
+                            at::TensorList sources) {
     std::vector<int64_t> counts;
     for (const auto& source : sources) counts.push_back(source.size(0));
     context->saved_data["counts"] = counts;

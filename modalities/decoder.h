@@ -9,7 +9,7 @@
 namespace veomni {
 
 struct DecoderInput {
-  at::Tensor hidden;        ///< [n, D] after the final norm, only positions with a label in training
+  at::Tensor hidden;  ///< [n, D] after the final norm, only positions with a label in training
   at::Tensor token_weight;  ///< [V, D]: embed_tokens when tied, else lm_head
   at::Tensor labels;        ///< [n] i64
   at::Tensor weights;       ///< [n] f32

@@ -13,7 +13,8 @@ std::vector<LossTerm> loss_terms(const Recipe& recipe) {
   std::vector<LossTerm> terms;
   const auto add_part = [&](const PartConfig& part) {
     const auto weight = recipe.loss_weights.find(part.name);
-    terms.push_back({part.name, weight == recipe.loss_weights.end() ? 1.0 : weight->second, learned});
+    terms.push_back(
+        {part.name, weight == recipe.loss_weights.end() ? 1.0 : weight->second, learned});
   };
   for (const auto& part : recipe.decoders) add_part(part);
   for (const auto& part : recipe.heads) add_part(part);
@@ -25,7 +26,8 @@ std::vector<LossTerm> loss_terms(const Recipe& recipe) {
 }
 
 int64_t learned_terms(const std::vector<LossTerm>& terms) {
-  return std::count_if(terms.begin(), terms.end(), [](const LossTerm& term) { return term.learned; });
+  return std::count_if(terms.begin(), terms.end(),
+                       [](const LossTerm& term) { return term.learned; });
 }
 
 Objective::Objective(const std::vector<LossTerm>& terms, const ForwardOptions& options,
@@ -57,7 +59,8 @@ void Objective::add_to_total(size_t term, at::Tensor scaled) {
   total_ = total_.defined() ? total_ + scaled : scaled;
 }
 
-void Objective::add_scaled(const std::string& term, const at::Tensor& scaled, const at::Tensor& losses) {
+void Objective::add_scaled(const std::string& term, const at::Tensor& scaled,
+                           const at::Tensor& losses) {
   const size_t i = index(term);
   sums_[static_cast<int64_t>(i)].add_(losses.sum(at::kDouble).cpu());
   add_to_total(i, scaled);

@@ -38,12 +38,6 @@ class TableParameters : public SparseParameters {
   Table& table_;
 };
 
-BaseSizes base_sizes(const Recipe& recipe, int64_t vocab_size) {
-  BaseSizes sizes{.hidden_size = recipe.base.hidden_size, .vocab_size = vocab_size, .table_dims = {}};
-  for (const auto& table : recipe.tables) sizes.table_dims[table.name] = table.dim;
-  return sizes;
-}
-
 class OmniModel : public Model {
  public:
   OmniModel(const Recipe& recipe, int64_t vocab_size, ParallelContext& context)
@@ -51,15 +45,18 @@ class OmniModel : public Model {
         context_(context),
         vocab_size_(vocab_size),
         terms_(loss_terms(recipe)),
-        specs_(describe_base(recipe.base, vocab_size_, special_token_count(recipe.encoders.size()), learned_terms(terms_))),
+        specs_(describe_base(recipe.base, vocab_size_, special_token_count(recipe.encoders.size()),
+                             learned_terms(terms_))),
         root_(specs_[0].name, specs_[0].parameters, context),
         transformer_(recipe.base, {specs_.begin() + 1, specs_.end()}, context) {
     BuildContext build{recipe_, base_sizes(recipe, vocab_size_), context, {}};
     for (const auto& table : recipe.tables) {
-      tables_.push_back(std::make_unique<Table>("tables." + table.name, table.rows, table.dim, 0.1, context));
+      tables_.push_back(
+          std::make_unique<Table>("tables." + table.name, table.rows, table.dim, 0.1, context));
       build.tables[table.name] = tables_.back().get();
     }
-    for (const auto& part : recipe.encoders) encoders_.push_back(encoders().make(part.type, part, build));
+    for (const auto& part : recipe.encoders)
+      encoders_.push_back(encoders().make(part.type, part, build));
     for (const auto& part : recipe.decoders) decoder_ = decoders().make(part.type, part, build);
     heads_ = std::make_unique<TaskHeads>(build);
     collect_units();
@@ -147,8 +144,8 @@ class OmniModel : public Model {
     const auto tokens = static_cast<double>(batch.token_count());
     for (const auto& unit : specs_) forward += unit.flops_per_token * tokens;
     const auto bounds = batch.cu_seqlens.const_data_ptr<int32_t>();
-    const auto width = static_cast<double>(recipe_.base.num_attention_heads * recipe_.base.head_dim *
-                                           recipe_.base.num_hidden_layers);
+    const auto width = static_cast<double>(recipe_.base.num_attention_heads *
+                                           recipe_.base.head_dim * recipe_.base.num_hidden_layers);
     for (int64_t s = 0; s + 1 < batch.cu_seqlens.size(0); ++s) {
       const auto length = static_cast<double>(bounds[s + 1] - bounds[s]);
       forward += 2 * length * length * width;  // two products of 2·T²·N·H, half of it masked
@@ -170,7 +167,8 @@ class OmniModel : public Model {
     for (auto* unit : transformer_.units()) units_.push_back(unit);
     for (auto* unit : heads_->units()) units_.push_back(unit);
     Unit::chain(units_);
-    for (auto* table : all_tables()) table_parameters_.push_back(std::make_unique<TableParameters>(*table));
+    for (auto* table : all_tables())
+      table_parameters_.push_back(std::make_unique<TableParameters>(*table));
     index_ = ParameterIndex(units_, all_tables());
   }
 
@@ -192,7 +190,8 @@ class OmniModel : public Model {
     throw Error(fmt::format("model: no parameter '{}'", name));
   }
   size_t token_weight_index() const {
-    return root_index(recipe_.base.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight");
+    return root_index(recipe_.base.tie_word_embeddings ? "model.embed_tokens.weight"
+                                                       : "lm_head.weight");
   }
   at::Tensor log_variances(const UnitUse& root) const {
     return learned_terms(terms_) > 0 ? root[root_index("task_log_variances")] : at::Tensor();
@@ -209,8 +208,8 @@ class OmniModel : public Model {
   }
 
   /// Embeddings of text and special tokens, encoders' outputs in their places, blocks, final norm: [T, D].
-  at::Tensor hidden_states(const UnitUse& root, const std::vector<at::Tensor>& encoded, const Batch& batch,
-                           const Pass& pass, RoutingSums* routing) {
+  at::Tensor hidden_states(const UnitUse& root, const std::vector<at::Tensor>& encoded,
+                           const Batch& batch, const Pass& pass, RoutingSums* routing) {
     std::vector<at::Tensor> sources;
     if (vocab_size_ > 0) sources.push_back(root[root_index("model.embed_tokens.weight")]);
     sources.push_back(root[root_index("model.special_tokens.weight")]);
@@ -237,12 +236,13 @@ class OmniModel : public Model {
     return hidden;
   }
 
-
-  void decode_text(const UnitUse& root, const at::Tensor& hidden, const Batch& batch, Objective& objective,
-                   Output& out) {
+  void decode_text(const UnitUse& root, const at::Tensor& hidden, const Batch& batch,
+                   Objective& objective, Output& out) {
     const bool all = batch.text_labels == batch.token_count();
     const auto rows = all ? at::Tensor() : (batch.labels != kIgnore).nonzero().squeeze(1);
-    const auto pick = [&](const at::Tensor& x) { return all ? x : x.index_select(0, rows.to(x.device())); };
+    const auto pick = [&](const at::Tensor& x) {
+      return all ? x : x.index_select(0, rows.to(x.device()));
+    };
     const auto loss = decoder_->lm_head({.hidden = pick(hidden),
                                          .token_weight = root[token_weight_index()],
                                          .labels = pick(batch.labels),
@@ -251,7 +251,9 @@ class OmniModel : public Model {
     objective.add_scaled("text", loss.scaled, loss.losses);
     if (objective.training()) return;
     const auto spread = [&](const at::Tensor& x) {
-      return all ? x : at::zeros({batch.token_count()}, x.options()).index_copy(0, rows.to(x.device()), x);
+      return all ? x
+                 : at::zeros({batch.token_count()}, x.options())
+                       .index_copy(0, rows.to(x.device()), x);
     };
     out.text_losses = spread(loss.losses);
     out.text_correct = spread(loss.correct);
@@ -275,7 +277,8 @@ class OmniModel : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> build_model(const Recipe& recipe, int64_t vocab_size, ParallelContext& context) {
+std::unique_ptr<Model> build_model(const Recipe& recipe, int64_t vocab_size,
+                                   ParallelContext& context) {
   return std::make_unique<OmniModel>(recipe, vocab_size, context);
 }
 

@@ -11,8 +11,8 @@ namespace veomni {
 ParameterIndex::ParameterIndex(const std::vector<Unit*>& units, const std::vector<Table*>& tables) {
   for (auto* unit : units) {
     for (const auto& parameter : unit->parameters()) {
-      require<Error>(units_.emplace(parameter.name, unit).second, "model: parameter '{}' exists twice",
-                     parameter.name);
+      require<Error>(units_.emplace(parameter.name, unit).second,
+                     "model: parameter '{}' exists twice", parameter.name);
       int64_t count = 1;
       for (const auto size : parameter.shape) count *= size;
       elements_ += count;
@@ -32,7 +32,8 @@ std::vector<std::string> ParameterIndex::names() const {
 }
 
 at::Tensor ParameterIndex::parameter(const std::string& name) const {
-  if (const auto table = tables_.find(name); table != tables_.end()) return table->second->weight().clone();
+  if (const auto table = tables_.find(name); table != tables_.end())
+    return table->second->weight().clone();
   return units_.at(name)->full_parameter(name);
 }
 

@@ -34,7 +34,8 @@ std::vector<bool> TaskHeads::to_run(const PartUse& use) const {
   run.resize(heads_.size());
   for (size_t h = 0; h < run.size(); ++h) {
     if (!run[h]) continue;
-    for (auto p = parents_[h]; p >= 0; p = parents_[static_cast<size_t>(p)]) run[static_cast<size_t>(p)] = true;
+    for (auto p = parents_[h]; p >= 0; p = parents_[static_cast<size_t>(p)])
+      run[static_cast<size_t>(p)] = true;
   }
   return run;
 }
@@ -44,7 +45,8 @@ void TaskHeads::mark_used(const PartUse& use) {
   for (size_t h = 0; h < heads_.size(); ++h) heads_[h]->unit().shard().used = run[h];
 }
 
-TaskHeads::Raw TaskHeads::raw_outputs(size_t head, const std::vector<at::Tensor>& rows, const PartUse& use) {
+TaskHeads::Raw TaskHeads::raw_outputs(size_t head, const std::vector<at::Tensor>& rows,
+                                      const PartUse& use) {
   auto weights = heads_[head]->unit().enter();
   std::vector<at::Tensor> leaving;
   std::vector<size_t> readers;
@@ -63,8 +65,8 @@ TaskHeads::Raw TaskHeads::raw_outputs(size_t head, const std::vector<at::Tensor>
   return raw;
 }
 
-void TaskHeads::run(const at::Tensor& hidden, const Batch& batch, const Pass& pass, Objective& objective,
-                    Output& out, const PartUse& use) {
+void TaskHeads::run(const at::Tensor& hidden, const Batch& batch, const Pass& pass,
+                    Objective& objective, Output& out, const PartUse& use) {
   out.scores.resize(heads_.size());
   std::vector<at::Tensor> rows(heads_.size());
   for (size_t h = 0; h < heads_.size(); ++h) {
@@ -77,11 +79,13 @@ void TaskHeads::run(const at::Tensor& hidden, const Batch& batch, const Pass& pa
   }
   for (size_t h = 0; h < heads_.size(); ++h) {
     if (!use.heads[h]) continue;
-    const auto parent = parents_[h] < 0 ? at::Tensor() : raw[static_cast<size_t>(parents_[h])].for_child[h];
+    const auto parent =
+        parents_[h] < 0 ? at::Tensor() : raw[static_cast<size_t>(parents_[h])].for_child[h];
     pass.look("heads." + recipe_.heads[h].name, raw[h].own);
     const auto labels = batch.heads[h].labels.to(hidden.device());
     const auto weights = batch.heads[h].weights.to(hidden.device());
-    objective.add_losses(recipe_.heads[h].name, heads_[h]->losses(raw[h].own, labels, parent) * weights);
+    objective.add_losses(recipe_.heads[h].name,
+                         heads_[h]->losses(raw[h].own, labels, parent) * weights);
     if (!pass.train) out.scores[h] = heads_[h]->scores(raw[h].own, parent);
   }
 }

@@ -19,8 +19,8 @@ class TaskHeads {
   /// Sets `used` of the heads in `use` and of the parents they read.
   void mark_used(const PartUse& use);
   /// hidden [T, D] after the final norm. Adds each head's losses, and in evaluation its scores.
-  void run(const at::Tensor& hidden, const Batch& batch, const Pass& pass, Objective& objective, Output& out,
-           const PartUse& use);
+  void run(const at::Tensor& hidden, const Batch& batch, const Pass& pass, Objective& objective,
+           Output& out, const PartUse& use);
 
  private:
   /// Raw outputs of one head: for its own targets, and for those of each child that reads it.

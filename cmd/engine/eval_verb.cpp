@@ -14,7 +14,8 @@ int run_eval(const Request& request, MpiSession& mpi) {
   Trained trained;
   std::unique_ptr<Checkpoint> checkpoint;
   session.together([&] {
-    trained = find_trained(request.target, request.overrides, request.options.value("checkpoint", ""));
+    trained =
+        find_trained(request.target, request.overrides, request.options.value("checkpoint", ""));
     checkpoint = std::make_unique<Checkpoint>(trained.checkpoint);
   });
   session.build(trained.recipe, checkpoint->state().at("data"));
@@ -22,7 +23,8 @@ int run_eval(const Request& request, MpiSession& mpi) {
   Evaluator evaluator(trained.recipe, session.data(), session.model(), session.mesh().data());
   const Json result = {{"step", checkpoint->state().at("step")}, {"eval", evaluator.run(0)}};
   if (session.rank() == 0) {
-    const auto text = request.options.value("json", false) ? result.dump() + "\n" : evaluation_table(result);
+    const auto text =
+        request.options.value("json", false) ? result.dump() + "\n" : evaluation_table(result);
     std::fputs(text.c_str(), stdout);
   }
   session.clear();

@@ -14,9 +14,11 @@ int run_generate(const Request& request, MpiSession& mpi) {
   Trained trained;
   std::unique_ptr<Checkpoint> checkpoint;
   session.together([&] {
-    trained = find_trained(request.target, request.overrides, request.options.value("checkpoint", ""));
+    trained =
+        find_trained(request.target, request.overrides, request.options.value("checkpoint", ""));
     checkpoint = std::make_unique<Checkpoint>(trained.checkpoint);
-    require<ConfigError>(!trained.recipe.decoders.empty(), "{}: has no text decoder, so it generates no text", request.target);
+    require<ConfigError>(!trained.recipe.decoders.empty(),
+                         "{}: has no text decoder, so it generates no text", request.target);
   });
   session.build(trained.recipe, checkpoint->state().at("data"));
   session.together([&] { load_snapshot(*checkpoint, session.model(), nullptr); });
@@ -37,7 +39,8 @@ int run_generate(const Request& request, MpiSession& mpi) {
   };
   session.together([&] {
     if (shows && !json) std::fputs(prompt.c_str(), stdout);
-    const auto text = generate_text(session.model(), *session.data().tokenizer(), prompt, settings, stream);
+    const auto text =
+        generate_text(session.model(), *session.data().tokenizer(), prompt, settings, stream);
     if (!shows) return;
     if (json) std::fputs((Json{{"prompt", prompt}, {"text", text}}.dump()).c_str(), stdout);
     std::fputs("\n", stdout);

@@ -9,8 +9,8 @@ namespace veomni {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kRunFiles[] = {"recipe.json", "plan.json",    "metrics.jsonl", "samples.jsonl", "report.html",
-                                     "trace.json",  "checkpoints", "tensorboard"};
+constexpr const char* kRunFiles[] = {"recipe.json", "plan.json",  "metrics.jsonl", "samples.jsonl",
+                                     "report.html", "trace.json", "checkpoints",   "tensorboard"};
 
 bool holds_run(const fs::path& run) {
   return fs::exists(run / "metrics.jsonl") || !list_checkpoints(run / "checkpoints").empty();
@@ -21,7 +21,8 @@ void write_text(const fs::path& path, const std::string& text) {
   std::ofstream file(partial, std::ios::binary);
   file << text;
   file.close();
-  require<ConfigError>(file.good(), "{}: cannot be written; check space and permissions", path.string());
+  require<ConfigError>(file.good(), "{}: cannot be written; check space and permissions",
+                       path.string());
   fs::rename(partial, path);
 }
 
@@ -31,7 +32,8 @@ StartPoint enter_run(const Recipe& recipe, const std::string& resume, bool overw
   const fs::path run = recipe.output;
   std::error_code problem;
   fs::create_directories(run, problem);
-  require<ConfigError>(!problem, "output: {} cannot be made: {}; choose another directory", run.string(), problem.message());
+  require<ConfigError>(!problem, "output: {} cannot be made: {}; choose another directory",
+                       run.string(), problem.message());
   if (!resume.empty()) {
     auto found = find_checkpoint(run, resume);
     if (found || resume != "auto" || !holds_run(run)) return found;
@@ -39,7 +41,8 @@ StartPoint enter_run(const Recipe& recipe, const std::string& resume, bool overw
   }
   if (!holds_run(run)) return {};
   require<ConfigError>(overwrite,
-                       "output: {} already holds a run; continue it with --resume auto, start anew with --overwrite, "
+                       "output: {} already holds a run; continue it with --resume auto, start anew "
+                       "with --overwrite, "
                        "or choose another output",
                        run.string());
   for (const char* file : kRunFiles) fs::remove_all(run / file);
@@ -52,17 +55,24 @@ void describe_run(const Recipe& recipe, const Plan& plan) {
   write_text(run / "plan.json", plan_json(recipe, plan).dump(2) + "\n");
 }
 
-Trained find_trained(const std::string& target, const std::vector<std::string>& overrides, const std::string& which) {
+Trained find_trained(const std::string& target, const std::vector<std::string>& overrides,
+                     const std::string& which) {
   const fs::path path = target;
-  require<ConfigError>(fs::exists(path), "{}: no such file or directory; give a recipe, a run directory or a checkpoint", target);
+  require<ConfigError>(
+      fs::exists(path),
+      "{}: no such file or directory; give a recipe, a run directory or a checkpoint", target);
   if (fs::is_directory(path) && fs::exists(path / "manifest.json")) {
     const Checkpoint checkpoint(path);
-    return {parse_recipe(checkpoint.state().at("recipe").dump(2), (path / "manifest.json").string(), overrides), path};
+    return {parse_recipe(checkpoint.state().at("recipe").dump(2), (path / "manifest.json").string(),
+                         overrides),
+            path};
   }
-  auto recipe = read_recipe(fs::is_directory(path) ? (path / "recipe.json").string() : target, overrides);
+  auto recipe =
+      read_recipe(fs::is_directory(path) ? (path / "recipe.json").string() : target, overrides);
   const fs::path run = fs::is_directory(path) ? fs::absolute(path) : fs::path(recipe.output);
   const auto found = find_checkpoint(run, which.empty() ? "auto" : which);
-  require<ConfigError>(found.has_value(), "{}: has no complete checkpoint; train first", run.string());
+  require<ConfigError>(found.has_value(), "{}: has no complete checkpoint; train first",
+                       run.string());
   return {std::move(recipe), *found};
 }
 

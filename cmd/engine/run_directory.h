@@ -26,6 +26,7 @@ struct Trained {
   Recipe recipe;
   std::filesystem::path checkpoint;
 };
-Trained find_trained(const std::string& target, const std::vector<std::string>& overrides, const std::string& which);
+Trained find_trained(const std::string& target, const std::vector<std::string>& overrides,
+                     const std::string& which);
 
 }  // namespace veomni

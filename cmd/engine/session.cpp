@@ -52,13 +52,15 @@ void Session::together(const std::function<void()>& phase) {
   } catch (...) {
     failure = current_failure();
   }
-  const auto mine = failure.code == 0 ? std::string() : fmt::format("{} {}", failure.code, failure.message);
+  const auto mine =
+      failure.code == 0 ? std::string() : fmt::format("{} {}", failure.code, failure.message);
   const auto all = gather_texts(world(), mine);
   for (size_t r = 0; r < all.size(); ++r) {
     if (all[r].empty()) continue;
     const auto space = all[r].find(' ');
     if (rank() == 0) {
-      const bool everywhere = std::all_of(all.begin(), all.end(), [&](const auto& text) { return text == all[r]; });
+      const bool everywhere =
+          std::all_of(all.begin(), all.end(), [&](const auto& text) { return text == all[r]; });
       const auto prefix = everywhere ? std::string() : fmt::format("rank {}: ", r);
       std::fprintf(stderr, "%s%s\n", prefix.c_str(), all[r].c_str() + space + 1);
     }
@@ -69,7 +71,8 @@ void Session::together(const std::function<void()>& phase) {
 void Session::build(const Recipe& recipe, const Json& state) {
   together([&] {
     plan_ = make_plan(recipe, world().size());
-    require<DeviceError>(recipe.train.device == "cpu", "train.device: {} is not available in this build; set it to cpu",
+    require<DeviceError>(recipe.train.device == "cpu",
+                         "train.device: {} is not available in this build; set it to cpu",
                          recipe.train.device);
   });
   mesh_ = std::make_unique<Mesh>(world(), MeshShape{plan_.replicate, plan_.shard});

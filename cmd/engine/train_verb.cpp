@@ -8,6 +8,7 @@
 #include "cmd/engine/session.h"
 #include "core/error.h"
 #include "core/report/run_log.h"
+#include "core/train/epochs.h"
 #include "core/train/gather.h"
 #include "core/train/generate.h"
 #include "core/train/stop.h"
@@ -25,7 +26,8 @@ double measure_peak_flops() {
   for (int i = 0; i < 4; ++i) {
     const auto start = std::chrono::steady_clock::now();
     at::mm(a, b);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     best = std::max(best, 2.0 * kSide * kSide * kSide / seconds);
   }
   return best;
@@ -34,11 +36,14 @@ double measure_peak_flops() {
 /// Longest text window the recipe trains on: generation reads no further back than the model has seen.
 int64_t text_context(const Recipe& recipe) {
   int64_t context = 0;
-  for (const auto& source : recipe.sources) context = std::max(context, source.keys.value("sample_tokens", int64_t{0}));
+  for (const auto& source : recipe.sources)
+    context = std::max(context, source.keys.value("sample_tokens", int64_t{0}));
   return context;
 }
 
-bool learns_text(const Recipe& recipe) { return !recipe.decoders.empty() && !recipe.tokenizer.empty(); }
+bool learns_text(const Recipe& recipe) {
+  return !recipe.decoders.empty() && !recipe.tokenizer.empty();
+}
 
 /// Every rank takes part; rank 0 shows the text.
 void show_sample(Session& session, const Recipe& recipe, int64_t step, RunLog* log) {
@@ -49,10 +54,11 @@ void show_sample(Session& session, const Recipe& recipe, int64_t step, RunLog* l
 }
 
 FlatMath flat_math() {
-  return {[](at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_avg, at::Tensor& exp_avg_sq,
-             const AdamWStep& s) {
-            kernels::adamw_(parameter, gradient, exp_avg, exp_avg_sq,
-                            {s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
+  return {[](at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_avg,
+             at::Tensor& exp_avg_sq, const AdamWStep& s) {
+            kernels::adamw_(
+                parameter, gradient, exp_avg, exp_avg_sq,
+                {s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
           },
           [](const at::Tensor& x) { return kernels::sum_of_squares(x); }};
 }
@@ -68,7 +74,8 @@ Start find_start(Session& session, const Recipe& recipe, const Json& options) {
   std::string path;
   session.together([&] {
     if (session.rank() != 0) return;
-    if (const auto found = enter_run(recipe, options.value("resume", ""), options.value("overwrite", false))) {
+    if (const auto found =
+            enter_run(recipe, options.value("resume", ""), options.value("overwrite", false))) {
       path = found->string();
     }
   });
@@ -85,10 +92,12 @@ Start find_start(Session& session, const Recipe& recipe, const Json& options) {
 
 std::string describe(Session& session, const Recipe& recipe) {
   const auto& plan = session.plan();
-  return fmt::format("{}: {} parameters, {} rank{} (replicate {} × shard {}), {} thread{} each, {} × {} tokens a step",
-                     recipe.name, session.model().parameter_count(), plan.world, plan.world == 1 ? "" : "s",
-                     plan.replicate, plan.shard, at::get_num_threads(), at::get_num_threads() == 1 ? "" : "s",
-                     recipe.train.packs, recipe.train.pack_tokens);
+  return fmt::format(
+      "{}: {} parameters, {} rank{} (replicate {} × shard {}), {} thread{} each, {} × {} tokens a "
+      "step",
+      recipe.name, session.model().parameter_count(), plan.world, plan.world == 1 ? "" : "s",
+      plan.replicate, plan.shard, at::get_num_threads(), at::get_num_threads() == 1 ? "" : "s",
+      recipe.train.packs, recipe.train.pack_tokens);
 }
 
 int signal_code(int signal) { return signal == SIGINT ? 130 : 143; }
@@ -107,7 +116,10 @@ int run_train(const Request& request, MpiSession& mpi) {
   session.together([&] {
     if (session.rank() != 0) return;
     describe_run(recipe, session.plan());
-    log = std::make_unique<RunLog>(RunLogSettings{recipe.output, first, recipe.train.steps, request.options.value("json", false)});
+    log = std::make_unique<RunLog>(RunLogSettings{
+        recipe.output, first,
+        recipe.train.steps > 0 ? recipe.train.steps : estimate_steps(recipe, session.data()),
+        request.options.value("json", false)});
     log->note(describe(session, recipe));
     if (first > 0) log->note(fmt::format("resumed from {}", start.checkpoint->string()));
   });
@@ -127,10 +139,12 @@ int run_train(const Request& request, MpiSession& mpi) {
   if (result.stop_signal == 0) show_sample(session, recipe, result.step, log.get());
   if (log) {
     if (result.stop_signal != 0) {
-      log->note(fmt::format("stopped by a signal after step {}; continue with --resume auto", result.step));
+      log->note(fmt::format("stopped by a signal after step {}; continue with --resume auto",
+                            result.step));
     }
     log->close();
-    log->note(fmt::format("report: {}", (std::filesystem::path(recipe.output) / "report.html").string()));
+    log->note(
+        fmt::format("report: {}", (std::filesystem::path(recipe.output) / "report.html").string()));
   }
   session.clear();
   return result.stop_signal == 0 ? 0 : signal_code(result.stop_signal);

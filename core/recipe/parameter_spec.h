@@ -29,7 +29,7 @@ struct ParameterSpec {
 struct UnitSpec {
   std::string name;
   std::vector<ParameterSpec> parameters;
-  double flops_per_token = 0;        ///< a multiply-add counts as two; attention's scores are not in it
+  double flops_per_token = 0;  ///< a multiply-add counts as two; attention's scores are not in it
   double saved_bytes_per_token = 0;  ///< fp32 activations kept for backward
 };
 

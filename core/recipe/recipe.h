@@ -127,6 +127,9 @@ struct Recipe {
   Json resolved;       ///< the whole recipe with every default, as written to the run directory
 };
 
+/// What parts are told of the base model and tables when they describe themselves.
+BaseSizes base_sizes(const Recipe& recipe, int64_t vocab_size);
+
 /// Reads, applies `key=value` overrides by dotted path, fills defaults, checks ranges and cross
 /// references. Throws ConfigError: `recipe.json:12:9: train.stepz: unknown key; did you mean
 /// 'steps'?`

@@ -49,6 +49,12 @@ std::string parts_words(const Json& parts, const char* plural) {
 
 }  // namespace
 
+BaseSizes base_sizes(const Recipe& recipe, int64_t vocab_size) {
+  BaseSizes sizes{.hidden_size = recipe.base.hidden_size, .vocab_size = vocab_size};
+  for (const auto& table : recipe.tables) sizes.table_dims[table.name] = table.dim;
+  return sizes;
+}
+
 int64_t base_parameter_count(const BaseConfig& base) {
   const int64_t width = base.hidden_size;
   const int64_t q = base.num_attention_heads * base.head_dim;
@@ -64,7 +70,7 @@ int64_t base_parameter_count(const BaseConfig& base) {
 
 Json summarize(const Recipe& recipe) {
   using Kind = SpecRegistry::Kind;
-  const BaseSizes sizes{recipe.base.hidden_size, vocab_size(recipe)};
+  const BaseSizes sizes = base_sizes(recipe, vocab_size(recipe));
   Json summary{{"name", recipe.name}};
   summary["base"] = {{"family", recipe.base.family},
                      {"num_hidden_layers", recipe.base.num_hidden_layers},

@@ -10,7 +10,8 @@ namespace {
 template <class T>
 at::Tensor to_tensor(const std::vector<T>& values, at::ScalarType dtype) {
   auto tensor = at::empty({static_cast<int64_t>(values.size())}, dtype);
-  if (!values.empty()) std::memcpy(tensor.mutable_data_ptr(), values.data(), values.size() * sizeof(T));
+  if (!values.empty())
+    std::memcpy(tensor.mutable_data_ptr(), values.data(), values.size() * sizeof(T));
   return tensor;
 }
 
@@ -46,7 +47,8 @@ EncoderInput collate(const std::vector<const PartInput*>& inputs, const std::vec
     out.arrays.push_back(concatenate(inputs, array));
   }
   out.rows = to_tensor(rows, at::kLong);
-  out.noise_keys = rows.empty() ? at::zeros({tokens}, at::kLong) : noise_keys.index_select(0, out.rows);
+  out.noise_keys =
+      rows.empty() ? at::zeros({tokens}, at::kLong) : noise_keys.index_select(0, out.rows);
   return out;
 }
 
@@ -91,7 +93,8 @@ struct Columns {
 }  // namespace
 
 PartUse parts_in(const std::vector<const Pack*>& packs, const Recipe& recipe) {
-  PartUse use{std::vector<bool>(recipe.encoders.size()), std::vector<bool>(recipe.heads.size()), false};
+  PartUse use{std::vector<bool>(recipe.encoders.size()), std::vector<bool>(recipe.heads.size()),
+              false};
   for (const auto* pack : packs) {
     for (const auto& piece : pack->pieces) use.encoders[piece.encoder] = true;
     for (const auto& target : pack->targets) use.heads[target.head] = true;

@@ -16,8 +16,10 @@ namespace veomni {
 struct EncoderInput {
   std::vector<at::Tensor> arrays;     ///< f32 or i64, in the part's order
   std::vector<int64_t> token_counts;  ///< embeddings of each segment, in order
-  at::Tensor rows;                    ///< [Σ token_counts] i64: where each embedding goes in the batch; empty for a dummy
-  at::Tensor noise_keys;              ///< [Σ token_counts] i64 on the host: those of the batch's rows (dummy: zeros)
+  at::Tensor
+      rows;  ///< [Σ token_counts] i64: where each embedding goes in the batch; empty for a dummy
+  at::Tensor
+      noise_keys;  ///< [Σ token_counts] i64 on the host: those of the batch's rows (dummy: zeros)
 };
 
 /// The labelled positions of one head.

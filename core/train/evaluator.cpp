@@ -18,7 +18,8 @@ constexpr int64_t kChunkTokens = 8192;  ///< tokens a forward, about
 
 /// What a source can need, from the recipe alone: the same on every rank, so that all run the same parts.
 PartUse parts_of(const Recipe& recipe, const SourceConfig& source) {
-  PartUse use{std::vector<bool>(recipe.encoders.size()), std::vector<bool>(recipe.heads.size()), false};
+  PartUse use{std::vector<bool>(recipe.encoders.size()), std::vector<bool>(recipe.heads.size()),
+              false};
   for (const auto& segment : source.sample) {
     use.text = use.text || segment.learn;
     for (size_t e = 0; e < recipe.encoders.size(); ++e) {
@@ -47,19 +48,23 @@ double score_of(const at::Tensor& scores, int64_t row) {
 }  // namespace
 
 struct Evaluator::Sums {
-  at::Tensor losses;                        ///< [terms] f64
+  at::Tensor losses;  ///< [terms] f64
   double text_loss = 0, text_weight = 0, text_correct = 0, text_count = 0;
-  std::vector<std::vector<double>> rows;    ///< per head: score, label, weight, group, sample index, …
+  std::vector<std::vector<double>>
+      rows;  ///< per head: score, label, weight, group, sample index, …
 };
 
 Json head_metrics(const PartConfig& head, const std::vector<Prediction>& predictions) {
-  const auto optional = [](const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); };
+  const auto optional = [](const std::optional<double>& value) {
+    return value ? Json(*value) : Json(nullptr);
+  };
   const auto& spec = specs().get(SpecRegistry::Kind::head, head.type);
   Json out = Json::object();
   for (const auto& entry : spec.metrics) {
     const auto metric = entry.get<std::string>();
     if (metric == "accuracy") {
-      out[metric] = head.type == "classification" ? accuracy_of_classes(predictions) : accuracy_at_half(predictions);
+      out[metric] = head.type == "classification" ? accuracy_of_classes(predictions)
+                                                  : accuracy_at_half(predictions);
     } else if (metric == "auc") {
       out[metric] = optional(auc(predictions, head.type == "binary" ? 0.5 : 0.0));
       if (const auto grouped = grouped_auc(predictions)) out["gauc"] = *grouped;
@@ -92,7 +97,8 @@ void Evaluator::run_chunk(int32_t source, int64_t begin, int64_t end, Sums& sums
     const auto learned = batch.labels != kIgnore;
     sums.text_loss += out.text_losses.sum(at::kDouble).item<double>();
     sums.text_weight += batch.label_weights.masked_select(learned).sum(at::kDouble).item<double>();
-    sums.text_correct += static_cast<double>(out.text_correct.cpu().masked_select(learned).sum().item<int64_t>());
+    sums.text_correct +=
+        static_cast<double>(out.text_correct.cpu().masked_select(learned).sum().item<int64_t>());
     sums.text_count += static_cast<double>(batch.text_labels);
   }
   std::vector<int64_t> next(recipe_.heads.size());
@@ -104,8 +110,10 @@ void Evaluator::run_chunk(int32_t source, int64_t begin, int64_t end, Sums& sums
     const auto& target = pack.targets[i];
     auto& rows = sums.rows[target.head];
     const double score = score_of(scores[target.head], next[target.head]++);
-    rows.insert(rows.end(), {score, target.value, target.weight, group_number(target.group),
-                             static_cast<double>(begin) + static_cast<double>(i) / (1.0 + static_cast<double>(pack.targets.size()))});
+    rows.insert(rows.end(),
+                {score, target.value, target.weight, group_number(target.group),
+                 static_cast<double>(begin) +
+                     static_cast<double>(i) / (1.0 + static_cast<double>(pack.targets.size()))});
   }
 }
 
@@ -131,7 +139,8 @@ namespace {
 
 std::vector<Prediction> gather_predictions(Communicator& group, std::vector<double>& rows) {
   constexpr int64_t kColumns = 5;
-  const auto mine = at::from_blob(rows.data(), {static_cast<int64_t>(rows.size()) / kColumns, kColumns}, at::kDouble);
+  const auto mine = at::from_blob(
+      rows.data(), {static_cast<int64_t>(rows.size()) / kColumns, kColumns}, at::kDouble);
   const auto all = gather_rows(group, mine).contiguous();
   // File order, so that sums of ties and of f64 do not depend on the number of ranks.
   const auto sorted = all.index_select(0, all.select(1, 4).argsort(/*stable=*/true)).contiguous();
@@ -147,7 +156,10 @@ std::vector<Prediction> gather_predictions(Communicator& group, std::vector<doub
 }  // namespace
 
 Json Evaluator::report(int32_t source, Sums& sums) {
-  auto totals = at::cat({sums.losses, at::tensor({sums.text_loss, sums.text_weight, sums.text_correct, sums.text_count}, at::kDouble)});
+  auto totals =
+      at::cat({sums.losses,
+               at::tensor({sums.text_loss, sums.text_weight, sums.text_correct, sums.text_count},
+                          at::kDouble)});
   if (group_.size() > 1) group_.all_reduce(totals);
   const auto* total = totals.const_data_ptr<double>();
   const auto terms = model_.losses();

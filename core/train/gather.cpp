@@ -58,7 +58,8 @@ std::string broadcast_text(Communicator& group, const std::string& text) {
   if (length == 0) return {};
   auto bytes = group.rank() == 0 ? bytes_of(text, length) : at::zeros({length}, at::kByte);
   group.broadcast(bytes, 0);
-  return {reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>()), static_cast<size_t>(length)};
+  return {reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>()),
+          static_cast<size_t>(length)};
 }
 
 }  // namespace veomni

@@ -48,7 +48,9 @@ std::string generate_text(Model& model, const Tokenizer& tokenizer, const std::s
     if (!piece) continue;
     const auto text = tokenizer.decode({ids.begin() + static_cast<int64_t>(start), ids.end()});
     // Bytes of an unfinished UTF-8 character wait for their last one.
-    if (!text.empty() && (static_cast<unsigned char>(text.back()) & 0x80) != 0 && i + 1 < settings.tokens) continue;
+    if (!text.empty() && (static_cast<unsigned char>(text.back()) & 0x80) != 0 &&
+        i + 1 < settings.tokens)
+      continue;
     piece(text.substr(shown));
     shown = text.size();
   }

@@ -16,7 +16,7 @@ struct GenerateSettings {
   double temperature = 0.8;  ///< 0: the most probable token each time
   int64_t top_k = 0;         ///< 0: all
   uint64_t seed = 1;
-  int64_t context = 0;       ///< at most so many last tokens are read; 0: all
+  int64_t context = 0;  ///< at most so many last tokens are read; 0: all
 };
 
 /// Continues `prompt`, calling `piece` with each new text as it comes (may be empty). Every rank calls it with the same

@@ -65,7 +65,8 @@ double accuracy_of_classes(const std::vector<Prediction>& predictions) {
 }
 
 double accuracy_at_half(const std::vector<Prediction>& predictions) {
-  return mean(predictions, [](const Prediction& p) { return (p.score > 0.5) == (p.label > 0.5) ? 1.0 : 0.0; });
+  return mean(predictions,
+              [](const Prediction& p) { return (p.score > 0.5) == (p.label > 0.5) ? 1.0 : 0.0; });
 }
 
 double log_loss(const std::vector<Prediction>& predictions) {
@@ -76,7 +77,8 @@ double log_loss(const std::vector<Prediction>& predictions) {
 }
 
 double rmse(const std::vector<Prediction>& predictions) {
-  return std::sqrt(mean(predictions, [](const Prediction& p) { return (p.score - p.label) * (p.score - p.label); }));
+  return std::sqrt(mean(
+      predictions, [](const Prediction& p) { return (p.score - p.label) * (p.score - p.label); }));
 }
 
 double mae(const std::vector<Prediction>& predictions) {

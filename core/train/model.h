@@ -19,7 +19,7 @@ struct AdamWStep;
 
 /// A term of the objective. Objective = Σ weight · sum / max(1, count), counts over the whole step and all ranks.
 struct LossTerm {
-  std::string name;   ///< text, a head's name, router_balance or router_z
+  std::string name;  ///< text, a head's name, router_balance or router_z
   double weight = 1;
   bool learned = false;  ///< uncertainty weighting applies (Kendall et al. 2018)
 };
@@ -27,21 +27,23 @@ struct LossTerm {
 /// What one forward needs beyond its batch.
 struct ForwardOptions {
   bool train = false;
-  uint64_t noise_seed = 0;          ///< of this step: dropout
-  std::vector<double> counts;       ///< per loss term, whole step, all ranks; ignored in evaluation
-  double step_tokens = 1;           ///< tokens of the whole step, all ranks
-  bool first_micro_batch = false;   ///< of the whole step: terms that are not sums over samples are added once
+  uint64_t noise_seed = 0;     ///< of this step: dropout
+  std::vector<double> counts;  ///< per loss term, whole step, all ranks; ignored in evaluation
+  double step_tokens = 1;      ///< tokens of the whole step, all ranks
+  bool first_micro_batch =
+      false;  ///< of the whole step: terms that are not sums over samples are added once
   PartUse use;
   /// Called with each intermediate result by name: finds the first that is not finite.
   std::function<void(const std::string&, const at::Tensor&)> probe = {};
 };
 
 struct Output {
-  at::Tensor objective;        ///< [] f32 with gradient (training only)
-  at::Tensor sums;             ///< [terms] f64: Σ weight·loss of this micro-batch, no gradient
-  at::Tensor text_losses;      ///< [T] f32 (evaluation): each token's loss, 0 where ignored
-  at::Tensor text_correct;     ///< [T] u8 (evaluation)
-  std::vector<at::Tensor> scores;  ///< per head [n, columns] f32: probabilities or predicted value, for its targets
+  at::Tensor objective;     ///< [] f32 with gradient (training only)
+  at::Tensor sums;          ///< [terms] f64: Σ weight·loss of this micro-batch, no gradient
+  at::Tensor text_losses;   ///< [T] f32 (evaluation): each token's loss, 0 where ignored
+  at::Tensor text_correct;  ///< [T] u8 (evaluation)
+  std::vector<at::Tensor>
+      scores;  ///< per head [n, columns] f32: probabilities or predicted value, for its targets
 };
 
 /// A parameter store that is not an FSDP unit: embedding tables (parallel/table.h).

@@ -17,7 +17,8 @@ Optimizer::Optimizer(const OptimizerConfig& config, Model& model, const FlatMath
   }
 }
 
-void Optimizer::update_range(Shard& shard, size_t index, int64_t begin, int64_t end, double weight_decay) {
+void Optimizer::update_range(Shard& shard, size_t index, int64_t begin, int64_t end,
+                             double weight_decay) {
   if (begin >= end) return;
   auto master = shard.master.narrow(0, begin, end - begin);
   const auto gradient = shard.gradient.narrow(0, begin, end - begin);
@@ -49,7 +50,8 @@ void Optimizer::update(double lr, int64_t step, double gradient_scale) {
     const int64_t size = shard.master.size(0);
     int64_t split = 0;  // decayed parameters come first
     for (const auto& slice : shard.slices) {
-      if (slice.decay || config_.decay_all) split = std::max(split, slice.offset + slice.end - slice.begin);
+      if (slice.decay || config_.decay_all)
+        split = std::max(split, slice.offset + slice.end - slice.begin);
     }
     update_range(shard, i, 0, split, config_.weight_decay);
     update_range(shard, i, split, size, 0);

@@ -23,10 +23,12 @@ struct ShardSlice {
 /// One rank's share of a unit: what optimizer and checkpoint work on.
 struct Shard {
   std::string unit;
-  at::Tensor master;              ///< [n] f32
-  at::Tensor gradient;            ///< [n] f32, summed over micro-batches, and over ranks after reduce_gradients
-  std::vector<ShardSlice> slices; ///< in order of offset; padding belongs to none. Decayed parameters come first
-  bool used = true;               ///< false: no rank used the unit in this step; the optimizer leaves it alone
+  at::Tensor master;  ///< [n] f32
+  at::Tensor
+      gradient;  ///< [n] f32, summed over micro-batches, and over ranks after reduce_gradients
+  std::vector<ShardSlice>
+      slices;        ///< in order of offset; padding belongs to none. Decayed parameters come first
+  bool used = true;  ///< false: no rank used the unit in this step; the optimizer leaves it alone
 };
 
 }  // namespace veomni

@@ -23,8 +23,8 @@ struct SnapshotSettings {
 };
 
 /// Every rank writes what it owns, rank 0 completes the directory. `state`: of rank 0. Collective over world.
-void save_snapshot(Model& model, Optimizer& optimizer, Communicator& world, const SnapshotSettings& settings,
-                   const Json& state);
+void save_snapshot(Model& model, Optimizer& optimizer, Communicator& world,
+                   const SnapshotSettings& settings, const Json& state);
 
 /// Reads what this rank owns, from a checkpoint of any number of ranks. `optimizer` null: parameters and buffers only.
 /// Throws ConfigError naming the tensor when the checkpoint is of another model.

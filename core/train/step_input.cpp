@@ -43,7 +43,8 @@ void merge(PartUse& into, const PartUse& from) {
   into.text = into.text || from.text;
   into.encoders.resize(from.encoders.size());
   into.heads.resize(from.heads.size());
-  for (size_t i = 0; i < from.encoders.size(); ++i) into.encoders[i] = into.encoders[i] || from.encoders[i];
+  for (size_t i = 0; i < from.encoders.size(); ++i)
+    into.encoders[i] = into.encoders[i] || from.encoders[i];
   for (size_t i = 0; i < from.heads.size(); ++i) into.heads[i] = into.heads[i] || from.heads[i];
 }
 
@@ -78,7 +79,8 @@ std::vector<int64_t> StepLoader::local_counts(const std::vector<std::vector<cons
       for (size_t t = 0; t < pack->labels.size(); ++t) {
         if (pack->labels[t] != kIgnore) counts[text] += weight_units(pack->label_weights[t]);
       }
-      for (const auto& target : pack->targets) counts[heads + target.head] += weight_units(target.weight);
+      for (const auto& target : pack->targets)
+        counts[heads + target.head] += weight_units(target.weight);
     }
   }
   for (const auto& use : uses) push_use(use, counts);
@@ -93,7 +95,8 @@ StepInput StepLoader::from_counts(const std::vector<int64_t>& all, size_t micro_
   input.stop = agreed_signal(all);
   for (size_t k = 0; k < terms_.size(); ++k) {
     const bool routed = k >= recipe_.decoders.size() + recipe_.heads.size();
-    input.counts.push_back(routed ? input.tokens : static_cast<double>(all[kHeaderSize + k]) / kWeightUnit);
+    input.counts.push_back(routed ? input.tokens
+                                  : static_cast<double>(all[kHeaderSize + k]) / kWeightUnit);
   }
   size_t next = kHeaderSize + terms_.size();
   input.micro_batches.resize(micro_batches);
@@ -125,7 +128,8 @@ StepInput StepLoader::next() {
   if (group_.size() > 1) group_.all_reduce(shared);
   auto input = from_counts(counts, groups.size());
   for (size_t i = 0; i < groups.size(); ++i) {
-    input.micro_batches[i].batch = make_batch(groups[i], lanes[i], input.micro_batches[i].use, data_, recipe_);
+    input.micro_batches[i].batch =
+        make_batch(groups[i], lanes[i], input.micro_batches[i].use, data_, recipe_);
   }
   return input;
 }

@@ -37,8 +37,8 @@ LaneShare share_lanes(int rank, int ranks, int64_t packs, int64_t packs_per_micr
 
 class StepLoader {
  public:
-  StepLoader(const Recipe& recipe, Dataset& data, const std::vector<LossTerm>& terms, Communicator& group,
-             LaneShare share);
+  StepLoader(const Recipe& recipe, Dataset& data, const std::vector<LossTerm>& terms,
+             Communicator& group, LaneShare share);
 
   /// Reads this rank's packs of the next step and agrees on counts, used parts and the stop flag in one int64
   /// all-reduce (design: section 8). Collective.

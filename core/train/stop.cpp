@@ -13,7 +13,8 @@ static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler")
 
 extern "C" void veomni_on_signal(int signal) {
   int none = 0;
-  if (!first_signal.compare_exchange_strong(none, signal) && signal == SIGINT && none == SIGINT) _exit(130);
+  if (!first_signal.compare_exchange_strong(none, signal) && signal == SIGINT && none == SIGINT)
+    _exit(130);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "core/communicator.h"
 #include "core/data/sample.h"
 #include "core/error.h"
+#include "core/train/epochs.h"
 #include "core/train/gather.h"
 #include "core/train/schedule.h"
 #include "core/train/snapshot.h"
@@ -31,7 +32,8 @@ int64_t peak_memory_bytes() {
 
 /// Splits the seed by step, so that the noise of a step does not depend on how many ran before it in this process.
 uint64_t noise_seed(int64_t seed, int64_t step) {
-  return static_cast<uint64_t>(seed) * 0x9E3779B97F4A7C15ULL + static_cast<uint64_t>(step) * 0xD1B54A32D192ED03ULL;
+  return static_cast<uint64_t>(seed) * 0x9E3779B97F4A7C15ULL +
+         static_cast<uint64_t>(step) * 0xD1B54A32D192ED03ULL;
 }
 
 }  // namespace
@@ -47,8 +49,11 @@ Trainer::Trainer(TrainContext context)
       optimizer_(context.recipe.train.optimizer, context.model, context.math),
       evaluator_(context.recipe, context.data, context.model, context.data_group),
       loader_(context.recipe, context.data, context.model.losses(), context.data_group,
-              share_lanes(context.data_group.rank(), context.data_group.size(), context.recipe.train.packs,
-                          context.packs_per_micro_batch)) {}
+              share_lanes(context.data_group.rank(), context.data_group.size(),
+                          context.recipe.train.packs, context.packs_per_micro_batch)),
+      planned_steps_(context.recipe.train.steps > 0
+                         ? context.recipe.train.steps
+                         : estimate_steps(context.recipe, context.data)) {}
 
 void Trainer::restore(const Checkpoint& checkpoint) {
   load_snapshot(checkpoint, context_.model, &optimizer_);
@@ -101,7 +106,8 @@ Trainer::StepOutcome Trainer::train_step(StepInput& input, int64_t step) {
   if (context_.data_group.size() > 1) context_.data_group.all_reduce(shared);
   outcome.grad_norm = std::sqrt(shared[-1].item<double>());
   for (size_t k = 0; k < terms.size(); ++k) {
-    outcome.losses.push_back(shared[static_cast<int64_t>(k)].item<double>() / std::max(1.0, input.counts[k]));
+    outcome.losses.push_back(shared[static_cast<int64_t>(k)].item<double>() /
+                             std::max(1.0, input.counts[k]));
     outcome.loss += terms[k].weight * outcome.losses.back();
   }
   return outcome;
@@ -137,9 +143,10 @@ void Trainer::report_not_finite(StepInput& input, int64_t step, const Json& curs
   }
   if (name.empty()) name = "the objective";
   save(cursors);
-  throw Error(fmt::format(
-      "train: step {}: {} is not finite; saved step {} ({}); lower the learning rate or look at the data of this step",
-      step, name, step_, checkpoint_name(step_)));
+  throw Error(
+      fmt::format("train: step {}: {} is not finite; saved step {} ({}); lower the learning rate "
+                  "or look at the data of this step",
+                  step, name, step_, checkpoint_name(step_)));
 }
 
 void Trainer::log_step(const StepInput& input, const StepOutcome& outcome) {
@@ -159,7 +166,8 @@ void Trainer::log_step(const StepInput& input, const StepOutcome& outcome) {
                {"comm_seconds", outcome.comm_seconds},
                {"pack_efficiency", input.fill},
                {"peak_memory_bytes", peak_memory_bytes()}};
-  if (context_.peak_flops > 0) line["mfu"] = outcome.flops / outcome.step_seconds / context_.peak_flops;
+  if (context_.peak_flops > 0)
+    line["mfu"] = outcome.flops / outcome.step_seconds / context_.peak_flops;
   context_.log->step(line);
 }
 
@@ -174,7 +182,8 @@ void Trainer::evaluate(bool whole) {
 void Trainer::save(const Json& cursors) {
   if (saved_step_ == step_) return;
   Json merged = Json::object();
-  for (const auto& text : gather_texts(context_.data_group, cursors.dump())) merged.update(Json::parse(text));
+  for (const auto& text : gather_texts(context_.data_group, cursors.dump()))
+    merged.update(Json::parse(text));
   const Json state = {{"step", step_},
                       {"cursors", merged},
                       {"data", context_.data.state()},
@@ -192,13 +201,14 @@ void Trainer::save(const Json& cursors) {
 TrainResult Trainer::run() {
   const auto& train = context_.recipe.train;
   std::vector<int64_t> lanes;
-  for (const auto lane : share_lanes(context_.data_group.rank(), context_.data_group.size(), train.packs,
-                                     context_.packs_per_micro_batch).lanes) {
+  for (const auto lane : share_lanes(context_.data_group.rank(), context_.data_group.size(),
+                                     train.packs, context_.packs_per_micro_batch)
+                             .lanes) {
     if (lane >= 0) lanes.push_back(lane);
   }
   context_.data.start(lanes, restored_cursors_);
   int stop = 0;
-  while (stop == 0 && step_ < train.steps) {
+  while (stop == 0 && (train.steps == 0 || step_ < train.steps)) {
     const auto begin = Clock::now();
     const double comm_before = context_.world.seconds() + context_.data_group.seconds();
     const Json cursors = context_.data.cursors();
@@ -210,7 +220,7 @@ TrainResult Trainer::run() {
     if (!std::isfinite(outcome.loss) || !std::isfinite(outcome.grad_norm)) {
       report_not_finite(input, step, cursors);
     }
-    outcome.lr = learning_rate(train.schedule, train.optimizer.lr, step, train.steps);
+    outcome.lr = learning_rate(train.schedule, train.optimizer.lr, step, planned_steps_);
     const double clip = train.optimizer.clip;
     const double scale = clip > 0 ? std::min(1.0, clip / (outcome.grad_norm + 1e-6)) : 1.0;
     optimizer_.update(outcome.lr, step, scale);
@@ -222,7 +232,8 @@ TrainResult Trainer::run() {
     log_step(input, outcome);
     stop = input.stop;
     const bool last = step_ == train.steps || stop != 0;
-    if (!last && context_.recipe.eval.every > 0 && step_ % context_.recipe.eval.every == 0) evaluate(false);
+    if (!last && context_.recipe.eval.every > 0 && step_ % context_.recipe.eval.every == 0)
+      evaluate(false);
     const auto every = context_.recipe.checkpoint.every;
     if (last || (every > 0 && step_ % every == 0)) save(context_.data.cursors());
   }
@@ -242,11 +253,11 @@ void check_resume(const Recipe& recipe, const Checkpoint& checkpoint) {
     require<ConfigError>(was == is,
                          "{}: {} differs from the recipe of this checkpoint ({} then, {} now); "
                          "put it back, or train anew into another output",
-                         checkpoint.directory().string(), std::string(pointer).substr(1), was.dump().substr(0, 60),
-                         is.dump().substr(0, 60));
+                         checkpoint.directory().string(), std::string(pointer).substr(1),
+                         was.dump().substr(0, 60), is.dump().substr(0, 60));
   };
-  for (const char* key : {"/seed", "/model", "/tokenizer", "/data", "/train/packs", "/train/pack_tokens",
-                          "/train/optimizer/type"}) {
+  for (const char* key : {"/seed", "/model", "/tokenizer", "/data", "/train/packs",
+                          "/train/pack_tokens", "/train/optimizer/type"}) {
     same(key);
   }
 }

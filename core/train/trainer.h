@@ -29,9 +29,9 @@ struct TrainContext {
   Communicator& data_group;   ///< ranks that share the lanes
   bool writes_shards = true;  ///< of ranks with the same shard, one writes it
   int64_t packs_per_micro_batch = 1;
-  const FlatMath& math;       ///< kernels of the update
-  double peak_flops = 0;      ///< of this rank's device, for mfu; 0: mfu is left out
-  RunLog* log = nullptr;      ///< rank 0 only
+  const FlatMath& math;   ///< kernels of the update
+  double peak_flops = 0;  ///< of this rank's device, for mfu; 0: mfu is left out
+  RunLog* log = nullptr;  ///< rank 0 only
 };
 
 /// How a run ended.
@@ -67,6 +67,7 @@ class Trainer {
   Optimizer optimizer_;
   Evaluator evaluator_;
   StepLoader loader_;
+  int64_t planned_steps_ = 0;  ///< train.steps, or what train.epochs will take, about
   int64_t step_ = 0, saved_step_ = -1, evaluated_step_ = -1;
   Json restored_cursors_, evaluation_;
 };

@@ -19,7 +19,8 @@ struct AdamWStep {
 
 struct FlatMath {
   /// parameter, gradient, exp_avg, exp_avg_sq: f32, equal size; all but the gradient are updated in place.
-  std::function<void(at::Tensor&, const at::Tensor&, at::Tensor&, at::Tensor&, const AdamWStep&)> adamw;
+  std::function<void(at::Tensor&, const at::Tensor&, at::Tensor&, at::Tensor&, const AdamWStep&)>
+      adamw;
   /// Σ x² in f64, in a fixed order.
   std::function<double(const at::Tensor&)> sum_of_squares;
 };

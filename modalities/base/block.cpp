@@ -18,7 +18,8 @@ struct Choice {
   at::Tensor gates, chosen;  ///< [T, k]
 };
 
-Choice route(const at::Tensor& x, const at::Tensor& router, const BlockConfig& config, Routing* routing) {
+Choice route(const at::Tensor& x, const at::Tensor& router, const BlockConfig& config,
+             Routing* routing) {
   const auto logits = at::linear(x.to(at::kFloat), router.to(at::kFloat));
   const auto probabilities = logits.softmax(-1);
   auto [gates, chosen] = probabilities.topk(config.num_experts_per_tok, -1);
@@ -36,7 +37,8 @@ Choice route(const at::Tensor& x, const at::Tensor& router, const BlockConfig& c
 Block::Block(const UnitSpec& unit, const BlockConfig& config, ParallelContext& context)
     : config_(config), at_(block_parameters(config)), unit_(unit.name, unit.parameters, context) {}
 
-at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x, const TokenRow& row) const {
+at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,
+                            const TokenRow& row) const {
   const auto bias = at_.qkv_bias == BlockParameters::kAbsent ? at::Tensor() : weights[at_.qkv_bias];
   const auto qkv = kernels::linear(x, weights[at_.qkv], bias);
   const kernels::AttentionShape shape{.query_heads = config_.num_attention_heads,
@@ -52,13 +54,15 @@ at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x, const T
   return kernels::linear(mixed, weights[at_.output], {});
 }
 
-at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x, Routing* routing) const {
+at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x,
+                               Routing* routing) const {
   if (config_.num_experts == 0) {
     return kernels::linear(kernels::swiglu(kernels::linear(x, weights[at_.gate_up], {})),
                            weights[at_.down], {});
   }
   const auto choice = route(x, weights[at_.router], config_, routing);
-  return kernels::moe_experts(x, choice.gates, choice.chosen, weights[at_.gate_up], weights[at_.down]);
+  return kernels::moe_experts(x, choice.gates, choice.chosen, weights[at_.gate_up],
+                              weights[at_.down]);
 }
 
 Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, Routing* routing) {
@@ -67,7 +71,8 @@ Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, R
   auto [sum, normed] =
       in.branch.defined()
           ? kernels::add_rms_norm(in.branch, in.sum, weights[at_.input_norm], config_.rms_norm_eps)
-          : std::pair(in.sum, kernels::rms_norm(in.sum, weights[at_.input_norm], config_.rms_norm_eps));
+          : std::pair(in.sum,
+                      kernels::rms_norm(in.sum, weights[at_.input_norm], config_.rms_norm_eps));
   auto attended = attention(weights, normed, row);
   pass.look(name + ".self_attn", attended);
   attended = residual_dropout(attended, row.noise_keys, pass, name + ".self_attn");

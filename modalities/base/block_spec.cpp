@@ -45,14 +45,16 @@ BlockParameters block_parameters(const BlockConfig& config) {
 
 namespace {
 
-void add_feed_forward(const std::string& prefix, const BlockConfig& config, double residual_deviation,
-                      std::vector<ParameterSpec>& parameters) {
+void add_feed_forward(const std::string& prefix, const BlockConfig& config,
+                      double residual_deviation, std::vector<ParameterSpec>& parameters) {
   const Init normal = Init::normal(config.initializer_range);
   const Init residual = Init::normal(residual_deviation);
   const int64_t D = config.hidden_size;
   if (config.num_experts == 0) {
-    parameters.push_back({prefix + "mlp.gate_up_proj.weight", {2 * config.intermediate_size, D}, normal});
-    parameters.push_back({prefix + "mlp.down_proj.weight", {D, config.intermediate_size}, residual});
+    parameters.push_back(
+        {prefix + "mlp.gate_up_proj.weight", {2 * config.intermediate_size, D}, normal});
+    parameters.push_back(
+        {prefix + "mlp.down_proj.weight", {D, config.intermediate_size}, residual});
     return;
   }
   const int64_t E = config.num_experts, F = config.moe_intermediate_size;
@@ -71,8 +73,9 @@ double matrix_flops(const BlockConfig& config) {
   if (config.num_experts == 0) {
     weights += 3 * D * static_cast<double>(config.intermediate_size);
   } else {
-    weights += D * static_cast<double>(config.num_experts) +
-               3 * D * static_cast<double>(config.moe_intermediate_size * config.num_experts_per_tok);
+    weights +=
+        D * static_cast<double>(config.num_experts) +
+        3 * D * static_cast<double>(config.moe_intermediate_size * config.num_experts_per_tok);
   }
   return 2 * weights;
 }
@@ -80,10 +83,12 @@ double matrix_flops(const BlockConfig& config) {
 /// Inputs of the products and of the fused kernels; see block.cpp for what each keeps.
 double saved_bytes(const BlockConfig& config) {
   const auto D = config.hidden_size;
-  const auto attention = (2 * config.num_attention_heads + 2 * config.num_key_value_heads) * config.head_dim +
-                         config.num_attention_heads;
-  const auto ffn = config.num_experts == 0 ? 3 * config.intermediate_size
-                                           : 3 * config.moe_intermediate_size * config.num_experts_per_tok;
+  const auto attention =
+      (2 * config.num_attention_heads + 2 * config.num_key_value_heads) * config.head_dim +
+      config.num_attention_heads;
+  const auto ffn = config.num_experts == 0
+                       ? 3 * config.intermediate_size
+                       : 3 * config.moe_intermediate_size * config.num_experts_per_tok;
   return 4.0 * static_cast<double>(4 * D + attention + ffn + 2);
 }
 
@@ -94,7 +99,8 @@ UnitSpec describe_block(const std::string& prefix, const BlockConfig& config) {
   const int64_t qkv_rows = (config.num_attention_heads + 2 * config.num_key_value_heads) * H;
   const Init normal = Init::normal(config.initializer_range);
   // Radford et al. 2019, section 2.3: layers that add to the residual are scaled by 1/sqrt(their number).
-  const double residual = config.initializer_range / std::sqrt(2.0 * static_cast<double>(config.num_layers));
+  const double residual =
+      config.initializer_range / std::sqrt(2.0 * static_cast<double>(config.num_layers));
   UnitSpec unit;
   unit.name = prefix.substr(0, prefix.size() - 1);
   auto& parameters = unit.parameters;
@@ -107,8 +113,9 @@ UnitSpec describe_block(const std::string& prefix, const BlockConfig& config) {
     parameters.push_back({prefix + "self_attn.q_norm.weight", {H}, Init::ones(), false});
     parameters.push_back({prefix + "self_attn.k_norm.weight", {H}, Init::ones(), false});
   }
-  parameters.push_back(
-      {prefix + "self_attn.o_proj.weight", {D, config.num_attention_heads * H}, Init::normal(residual)});
+  parameters.push_back({prefix + "self_attn.o_proj.weight",
+                        {D, config.num_attention_heads * H},
+                        Init::normal(residual)});
   parameters.push_back({prefix + "post_attention_layernorm.weight", {D}, Init::ones(), false});
   add_feed_forward(prefix, config, residual, parameters);
   unit.flops_per_token = matrix_flops(config);
@@ -116,8 +123,8 @@ UnitSpec describe_block(const std::string& prefix, const BlockConfig& config) {
   return unit;
 }
 
-std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size, int64_t special_tokens,
-                                    int64_t learned_task_weights) {
+std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size,
+                                    int64_t special_tokens, int64_t learned_task_weights) {
   const int64_t D = base.hidden_size;
   const Init normal = Init::normal(base.initializer_range);
   UnitSpec root{.name = "model", .parameters = {}};
@@ -125,7 +132,8 @@ std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size, 
   root.parameters.push_back({"model.special_tokens.weight", {special_tokens, D}, normal, false});
   if (vocab_size > 0) {
     root.parameters.push_back({"model.embed_tokens.weight", {vocab_size, D}, normal, false});
-    if (!base.tie_word_embeddings) root.parameters.push_back({"lm_head.weight", {vocab_size, D}, normal});
+    if (!base.tie_word_embeddings)
+      root.parameters.push_back({"lm_head.weight", {vocab_size, D}, normal});
   }
   if (learned_task_weights > 0) {
     root.parameters.push_back({"task_log_variances", {learned_task_weights}, Init::zeros(), false});

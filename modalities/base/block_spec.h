@@ -17,8 +17,10 @@ struct BlockConfig {
   double rope_theta = 0;  ///< 0: no rotary embedding
   double rms_norm_eps = 1e-6;
   double initializer_range = 0.02;
-  int64_t num_layers = 1;  ///< of the stack: outputs to the residual start smaller by 1/sqrt(2 layers)
-  int64_t num_experts = 0, num_experts_per_tok = 0, moe_intermediate_size = 0;  ///< num_experts 0: dense SwiGLU
+  int64_t num_layers =
+      1;  ///< of the stack: outputs to the residual start smaller by 1/sqrt(2 layers)
+  int64_t num_experts = 0, num_experts_per_tok = 0,
+          moe_intermediate_size = 0;  ///< num_experts 0: dense SwiGLU
   bool norm_topk_prob = true;
 };
 
@@ -38,7 +40,7 @@ BlockParameters block_parameters(const BlockConfig& config);
 
 /// The base model: unit 0 holds embedding, special tokens, final norm, and lm_head when it is not tied; then the blocks.
 /// `special_tokens`: readout and boundary tokens; 0 rows are never declared.
-std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size, int64_t special_tokens,
-                                    int64_t learned_task_weights);
+std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size,
+                                    int64_t special_tokens, int64_t learned_task_weights);
 
 }  // namespace veomni

@@ -37,7 +37,8 @@ at::Tensor residual_dropout(const at::Tensor& x, const at::Tensor& keys, const P
     for (int64_t row = begin; row < end; ++row) {
       const uint64_t row_seed = mix(seed + static_cast<uint64_t>(key[row]) * 0x9E3779B97F4A7C15ULL);
       for (int64_t column = 0; column < columns; ++column) {
-        const auto draw = static_cast<uint32_t>(mix(row_seed + static_cast<uint64_t>(column)) >> 32);
+        const auto draw =
+            static_cast<uint32_t>(mix(row_seed + static_cast<uint64_t>(column)) >> 32);
         out[row * columns + column] = draw < threshold ? 0.0F : keep_scale;
       }
     }

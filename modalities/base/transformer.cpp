@@ -13,9 +13,10 @@ Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& un
   if (base.num_experts > 0) {
     const std::vector<int64_t> shape{base.num_hidden_layers, base.num_experts};
     // f_i counts choices a token, as Hugging Face's load_balancing_loss_func does: it sums to k.
-    fractions_ = at::full(shape, static_cast<double>(base.num_experts_per_tok) /
-                                     static_cast<double>(base.num_experts),
-                          at::kFloat);
+    fractions_ = at::full(
+        shape,
+        static_cast<double>(base.num_experts_per_tok) / static_cast<double>(base.num_experts),
+        at::kFloat);
     counts_ = at::zeros(shape, at::kDouble);
   }
 }
@@ -41,7 +42,8 @@ RoutingSums Transformer::sum_routing(const std::vector<Routing>& routing, int64_
     balance = (fractions_.to(p.device()) * p).sum() * (experts / layers);
   } else {
     // Hugging Face pools the layers first, then multiplies fractions and mean probabilities.
-    const auto f = at::stack(counts).sum(0) / (layers * std::max<double>(1, static_cast<double>(tokens)));
+    const auto f =
+        at::stack(counts).sum(0) / (layers * std::max<double>(1, static_cast<double>(tokens)));
     balance = (f.to(p.options()) * p.sum(0)).sum() * (experts / layers);
   }
   return {balance, at::stack(z).sum() / layers};
@@ -52,12 +54,14 @@ Stream Transformer::forward(const at::Tensor& x, const TokenRow& row, const Pass
   Stream stream{x, {}};
   std::vector<Routing> routing(base_.num_experts > 0 ? blocks_.size() : 0);
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
-    stream = blocks_[layer]->forward(stream, row, pass, routing.empty() ? nullptr : &routing[layer]);
+    stream =
+        blocks_[layer]->forward(stream, row, pass, routing.empty() ? nullptr : &routing[layer]);
   }
   if (routing.empty()) return stream;
   if (sums != nullptr) *sums = sum_routing(routing, x.size(0));
   if (pass.train) {
-    for (size_t layer = 0; layer < routing.size(); ++layer) counts_[layer].add_(routing[layer].counts.cpu());
+    for (size_t layer = 0; layer < routing.size(); ++layer)
+      counts_[layer].add_(routing[layer].counts.cpu());
   }
   return stream;
 }

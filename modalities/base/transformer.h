@@ -13,8 +13,9 @@ namespace veomni {
 
 /// Sums of what the MoE layers report, whole stack, one micro-batch.
 struct RoutingSums {
-  at::Tensor balance;  ///< [] f32 Σ over layers of E·Σ_i f_i·Σ_t p_ti, divided by layers; with gradient
-  at::Tensor z;        ///< [] f32 Σ_t logsumexp², divided by layers; with gradient
+  at::Tensor
+      balance;  ///< [] f32 Σ over layers of E·Σ_i f_i·Σ_t p_ti, divided by layers; with gradient
+  at::Tensor z;  ///< [] f32 Σ_t logsumexp², divided by layers; with gradient
 };
 
 class Transformer {

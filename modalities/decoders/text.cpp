@@ -11,8 +11,9 @@ class Text : public Decoder {
  public:
   DecoderLoss lm_head(const DecoderInput& input) override {
     DecoderLoss loss;
-    loss.scaled = kernels::linear_cross_entropy(input.hidden, input.token_weight, input.labels, input.weights,
-                                                input.scale, &loss.losses, &loss.correct);
+    loss.scaled =
+        kernels::linear_cross_entropy(input.hidden, input.token_weight, input.labels, input.weights,
+                                      input.scale, &loss.losses, &loss.correct);
     return loss;
   }
 
@@ -23,6 +24,8 @@ class Text : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_text(const PartConfig&, BuildContext&) { return std::make_unique<Text>(); }
+std::unique_ptr<Decoder> make_text(const PartConfig&, BuildContext&) {
+  return std::make_unique<Text>();
+}
 
 }  // namespace veomni

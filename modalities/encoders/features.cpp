@@ -22,8 +22,10 @@ class Features : public Encoder {
         layers_(config.keys.at("num_hidden_layers").get<size_t>()),
         dropout_(config.keys.at("dropout").get<double>()),
         unit_(name_, describe_features(config, context.sizes)[0].parameters, context.parallel) {
-    for (const auto& column : layout_.categorical) column_tables_.push_back(table(column.table, config, context));
-    for (const auto& column : layout_.lists) list_tables_.push_back(table(column.table, config, context));
+    for (const auto& column : layout_.categorical)
+      column_tables_.push_back(table(column.table, config, context));
+    for (const auto& column : layout_.lists)
+      list_tables_.push_back(table(column.table, config, context));
   }
 
   at::Tensor lm_encode(const EncoderInput& input, const Pass& pass) override {
@@ -43,8 +45,9 @@ class Features : public Encoder {
   Table* table(const std::string& name, const PartConfig& config, BuildContext& context) {
     if (!name.empty() && name != config.name) return context.tables.at(name);
     if (!own_table_) {
-      own_table_ = std::make_unique<Table>(name_ + ".table", config.keys.at("rows").get<int64_t>(),
-                                           config.keys.at("dim").get<int64_t>(), 0.1, context.parallel);
+      own_table_ =
+          std::make_unique<Table>(name_ + ".table", config.keys.at("rows").get<int64_t>(),
+                                  config.keys.at("dim").get<int64_t>(), 0.1, context.parallel);
     }
     return own_table_.get();
   }
@@ -58,8 +61,12 @@ class Features : public Encoder {
     }
     for (auto& [source, members] : columns) {
       const auto count = static_cast<int64_t>(members.size());
-      const auto chosen = count == ids.size(1) ? ids : ids.index_select(1, at::tensor(members, at::kLong).to(ids.device()));
-      const auto found = source->lookup(chosen.reshape({-1})).view({ids.size(0), count * source->dim()});
+      const auto chosen =
+          count == ids.size(1)
+              ? ids
+              : ids.index_select(1, at::tensor(members, at::kLong).to(ids.device()));
+      const auto found =
+          source->lookup(chosen.reshape({-1})).view({ids.size(0), count * source->dim()});
       if (columns.size() == 1) return found;
       for (int64_t i = 0; i < count; ++i) {
         pieces[members[i]] = found.narrow(1, i * source->dim(), source->dim());
@@ -86,7 +93,8 @@ class Features : public Encoder {
 
   /// The noise key of each record's row token.
   static at::Tensor row_keys(const EncoderInput& input) {
-    if (input.noise_keys.size(0) == static_cast<int64_t>(input.token_counts.size())) return input.noise_keys;
+    if (input.noise_keys.size(0) == static_cast<int64_t>(input.token_counts.size()))
+      return input.noise_keys;
     return input.noise_keys.index_select(0, first_tokens(input));
   }
 
@@ -105,8 +113,10 @@ class Features : public Encoder {
     auto elements = weights[2 * layers_ + 2 + layout_.lists.size()].index_select(0, columns);
     for (size_t list = 0; list < layout_.lists.size(); ++list) {
       const auto mine = (columns == static_cast<int64_t>(list)).nonzero().squeeze(1);
-      const auto embedded = list_tables_[list]->lookup(ids.index_select(0, mine)).to(rows.scalar_type());
-      elements = elements.index_add(0, mine, kernels::linear(embedded, weights[2 * layers_ + 2 + list], {}));
+      const auto embedded =
+          list_tables_[list]->lookup(ids.index_select(0, mine)).to(rows.scalar_type());
+      elements = elements.index_add(0, mine,
+                                    kernels::linear(embedded, weights[2 * layers_ + 2 + list], {}));
     }
     return at::cat({rows, elements}).index_select(0, token_order(input).to(rows.device()));
   }

@@ -10,7 +10,8 @@
 
 namespace veomni {
 
-int64_t features_table_dim(const PartConfig& config, const BaseSizes& sizes, const std::string& table) {
+int64_t features_table_dim(const PartConfig& config, const BaseSizes& sizes,
+                           const std::string& table) {
   if (table.empty() || table == config.name) return config.keys.at("dim").get<int64_t>();
   return sizes.table_dims.at(table);
 }
@@ -18,7 +19,8 @@ int64_t features_table_dim(const PartConfig& config, const BaseSizes& sizes, con
 int64_t features_row_width(const PartConfig& config, const BaseSizes& sizes) {
   const auto layout = features_layout(config);
   int64_t width = 2 * static_cast<int64_t>(layout.number_columns.size());
-  for (const auto& column : layout.categorical) width += features_table_dim(config, sizes, column.table);
+  for (const auto& column : layout.categorical)
+    width += features_table_dim(config, sizes, column.table);
   return width;
 }
 
@@ -61,13 +63,34 @@ PartSpec features_spec() {
   PartSpec spec;
   spec.type = "features";
   spec.takes_field = false;
-  spec.doc = "numbers, categories and lists of ids of one record: one token for the row, one for each list element";
+  spec.doc =
+      "numbers, categories and lists of ids of one record: one token for the row, one for each "
+      "list element";
   spec.keys = features_preprocess_keys();
-  const Keys module_keys = {
-      {.name = "dim", .type = Type::integer, .doc = "width of the own table's rows", .default_value = 8, .minimum = 1, .maximum = 65536},
-      {.name = "hidden_size", .type = Type::integer, .doc = "width of the row's hidden layers", .default_value = 128, .minimum = 1, .maximum = 65536},
-      {.name = "num_hidden_layers", .type = Type::integer, .doc = "SiLU layers between a row's columns and its token", .default_value = 1, .minimum = 0, .maximum = 64},
-      {.name = "dropout", .type = Type::number, .doc = "on each hidden layer, training only", .default_value = 0.0, .minimum = 0, .maximum = 0.95}};
+  const Keys module_keys = {{.name = "dim",
+                             .type = Type::integer,
+                             .doc = "width of the own table's rows",
+                             .default_value = 8,
+                             .minimum = 1,
+                             .maximum = 65536},
+                            {.name = "hidden_size",
+                             .type = Type::integer,
+                             .doc = "width of the row's hidden layers",
+                             .default_value = 128,
+                             .minimum = 1,
+                             .maximum = 65536},
+                            {.name = "num_hidden_layers",
+                             .type = Type::integer,
+                             .doc = "SiLU layers between a row's columns and its token",
+                             .default_value = 1,
+                             .minimum = 0,
+                             .maximum = 64},
+                            {.name = "dropout",
+                             .type = Type::number,
+                             .doc = "on each hidden layer, training only",
+                             .default_value = 0.0,
+                             .minimum = 0,
+                             .maximum = 0.95}};
   spec.keys.insert(spec.keys.end(), module_keys.begin(), module_keys.end());
   spec.describe = describe_features;
   spec.check = check_features_preprocess;

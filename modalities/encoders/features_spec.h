@@ -12,6 +12,7 @@ int64_t features_row_width(const PartConfig& config, const BaseSizes& sizes);
 std::vector<UnitSpec> describe_features(const PartConfig& config, const BaseSizes& sizes);
 
 /// dim of the table a categorical column reads; `table` empty: the encoder's own.
-int64_t features_table_dim(const PartConfig& config, const BaseSizes& sizes, const std::string& table);
+int64_t features_table_dim(const PartConfig& config, const BaseSizes& sizes,
+                           const std::string& table);
 
 }  // namespace veomni

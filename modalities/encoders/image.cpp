@@ -23,7 +23,8 @@ at::Tensor grid_positions(const at::Tensor& grids, int64_t width) {
   const int64_t quarter = width / 4;
   const auto write = [&](double place, float* half) {
     for (int64_t k = 0; k < quarter; ++k) {
-      const double angle = place / std::pow(10000.0, static_cast<double>(k) / static_cast<double>(quarter));
+      const double angle =
+          place / std::pow(10000.0, static_cast<double>(k) / static_cast<double>(quarter));
       half[k] = static_cast<float>(std::sin(angle));
       half[quarter + k] = static_cast<float>(std::cos(angle));
     }

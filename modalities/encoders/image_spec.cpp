@@ -44,7 +44,8 @@ std::vector<UnitSpec> describe_image(const PartConfig& config, const BaseSizes& 
   root.saved_bytes_per_token = 4.0 * static_cast<double>(pixels + 2 * width);
   std::vector<UnitSpec> units{root};
   for (int64_t layer = 0; layer < keys.at("num_hidden_layers").get<int64_t>(); ++layer) {
-    units.push_back(describe_block(fmt::format("{}.blocks.{}.", prefix, layer), image_block_config(config)));
+    units.push_back(
+        describe_block(fmt::format("{}.blocks.{}.", prefix, layer), image_block_config(config)));
   }
   return units;
 }
@@ -55,12 +56,16 @@ void check_image(const PartConfig& config, const std::string& where) {
   check_image_preprocess(config, where);
   const auto width = config.keys.at("hidden_size").get<int64_t>();
   const auto heads = config.keys.at("num_attention_heads").get<int64_t>();
-  require<ConfigError>(width % heads == 0, "{}.num_attention_heads: {} must divide hidden_size = {}",
-                       where, heads, width);
-  require<ConfigError>(width % 4 == 0, "{}.hidden_size: {} must be a multiple of 4 (two sines and two "
-                       "cosines a position)", where, width);
-  require<ConfigError>((width / heads) % 2 == 0, "{}.num_attention_heads: hidden_size / heads = {} must be even",
-                       where, width / heads);
+  require<ConfigError>(width % heads == 0,
+                       "{}.num_attention_heads: {} must divide hidden_size = {}", where, heads,
+                       width);
+  require<ConfigError>(width % 4 == 0,
+                       "{}.hidden_size: {} must be a multiple of 4 (two sines and two "
+                       "cosines a position)",
+                       where, width);
+  require<ConfigError>((width / heads) % 2 == 0,
+                       "{}.num_attention_heads: hidden_size / heads = {} must be even", where,
+                       width / heads);
 }
 
 }  // namespace
@@ -73,15 +78,42 @@ PartSpec image_spec() {
   spec.doc = "a Vision Transformer over the patches of one or more images of any size";
   spec.keys = image_preprocess_keys();
   const Keys module_keys = {
-      {.name = "hidden_size", .type = Type::integer, .doc = "width of the encoder", .default_value = 64, .minimum = 4, .maximum = 65536},
-      {.name = "num_hidden_layers", .type = Type::integer, .doc = "blocks", .default_value = 2, .minimum = 0, .maximum = 1024},
-      {.name = "num_attention_heads", .type = Type::integer, .doc = "heads of each block", .default_value = 4, .minimum = 1, .maximum = 1024},
-      {.name = "intermediate_size", .type = Type::integer, .doc = "width of each block's SwiGLU; 0: 8/3 of hidden_size, rounded up to a multiple of 8", .default_value = 0, .minimum = 0, .maximum = 1048576},
-      {.name = "initializer_range", .type = Type::number, .doc = "standard deviation of fresh weights", .default_value = 0.02, .minimum = 0, .maximum = 10}};
+      {.name = "hidden_size",
+       .type = Type::integer,
+       .doc = "width of the encoder",
+       .default_value = 64,
+       .minimum = 4,
+       .maximum = 65536},
+      {.name = "num_hidden_layers",
+       .type = Type::integer,
+       .doc = "blocks",
+       .default_value = 2,
+       .minimum = 0,
+       .maximum = 1024},
+      {.name = "num_attention_heads",
+       .type = Type::integer,
+       .doc = "heads of each block",
+       .default_value = 4,
+       .minimum = 1,
+       .maximum = 1024},
+      {.name = "intermediate_size",
+       .type = Type::integer,
+       .doc = "width of each block's SwiGLU; 0: 8/3 of hidden_size, rounded up to a multiple of 8",
+       .default_value = 0,
+       .minimum = 0,
+       .maximum = 1048576},
+      {.name = "initializer_range",
+       .type = Type::number,
+       .doc = "standard deviation of fresh weights",
+       .default_value = 0.02,
+       .minimum = 0,
+       .maximum = 10}};
   spec.keys.insert(spec.keys.end(), module_keys.begin(), module_keys.end());
   spec.check = check_image;
   spec.describe = describe_image;
-  spec.make_preprocessor = [](const PartConfig& config, const Json&) { return make_image_preprocessor(config); };
+  spec.make_preprocessor = [](const PartConfig& config, const Json&) {
+    return make_image_preprocessor(config);
+  };
   return spec;
 }
 

@@ -58,7 +58,8 @@ class Binary : public DenseHead {
  public:
   Binary(const PartConfig& config, BuildContext& context) : DenseHead(config, context, 1) {}
 
-  at::Tensor losses(const at::Tensor& raw, const at::Tensor& labels, const at::Tensor& parent) override {
+  at::Tensor losses(const at::Tensor& raw, const at::Tensor& labels,
+                    const at::Tensor& parent) override {
     const auto odds = log_odds(raw, parent);
     return -(labels * odds.yes + (1 - labels) * odds.no);
   }
@@ -92,7 +93,8 @@ class Revenue : public DenseHead {
   at::Tensor losses(const at::Tensor& raw, const at::Tensor& labels, const at::Tensor&) override {
     const auto positive = (labels > 0).to(at::kFloat);
     const auto logit = raw.select(1, 0);
-    const auto pays = -(positive * at::log_sigmoid(logit) + (1 - positive) * at::log_sigmoid(-logit));
+    const auto pays =
+        -(positive * at::log_sigmoid(logit) + (1 - positive) * at::log_sigmoid(-logit));
     const auto log_amount = labels.clamp_min(1e-6).log();
     const auto z = (log_amount - raw.select(1, 1)) / sigma(raw);
     constexpr double kHalfLogTwoPi = 0.91893853320467274178;

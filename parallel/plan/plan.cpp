@@ -27,12 +27,13 @@ Plan make_plan(const Recipe& recipe, int world) {
   plan.shard = static_cast<int>(recipe.parallel.shard);
   if (plan.shard == 0) {
     require<ConfigError>(world % plan.replicate == 0,
-                         "parallel.replicate: {} must divide the world of {} ranks", plan.replicate, world);
+                         "parallel.replicate: {} must divide the world of {} ranks", plan.replicate,
+                         world);
     plan.shard = world / plan.replicate;
   }
   require<ConfigError>(plan.replicate * plan.shard == world,
-                       "parallel: replicate {} × shard {} is {} ranks, but the world has {}", plan.replicate,
-                       plan.shard, plan.replicate * plan.shard, world);
+                       "parallel: replicate {} × shard {} is {} ranks, but the world has {}",
+                       plan.replicate, plan.shard, plan.replicate * plan.shard, world);
   const int64_t lanes = (recipe.train.packs + world - 1) / world;
   const int64_t fitting = std::max<int64_t>(1, kMicroBatchTokens / recipe.train.pack_tokens);
   // A pack's own routing fractions need the pack for itself.
@@ -44,10 +45,13 @@ Plan make_plan(const Recipe& recipe, int world) {
 
 Json plan_json(const Recipe& recipe, const Plan& plan) {
   Json parts = Json::object();
-  for (const auto& part : recipe.encoders) parts["encoders." + part.name] = part_layout(recipe, plan, true);
+  for (const auto& part : recipe.encoders)
+    parts["encoders." + part.name] = part_layout(recipe, plan, true);
   parts["base"] = part_layout(recipe, plan, true);
-  for (const auto& part : recipe.decoders) parts["decoders." + part.name] = part_layout(recipe, plan, true);
-  for (const auto& part : recipe.heads) parts["heads." + part.name] = part_layout(recipe, plan, true);
+  for (const auto& part : recipe.decoders)
+    parts["decoders." + part.name] = part_layout(recipe, plan, true);
+  for (const auto& part : recipe.heads)
+    parts["heads." + part.name] = part_layout(recipe, plan, true);
   for (const auto& table : recipe.tables) {
     parts["tables." + table.name] = part_layout(recipe, plan, false);
     parts["tables." + table.name]["precision"] = "fp32";

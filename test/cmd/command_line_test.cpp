@@ -11,9 +11,9 @@
 #include "core/exit_status.h"
 #include "core/json.h"
 #include "core/recipe/starter.h"
+#include "support/paths.h"
 #include "test/cmd/process.h"
 #include "test/core/recipe_fixture.h"
-#include "support/paths.h"
 
 namespace veomni::test {
 

@@ -62,7 +62,8 @@ void add_picky_head() {
     const int64_t size = part.keys["size"].get<int64_t>();
     return std::vector<UnitSpec>{
         {.name = "heads." + part.name,
-         .parameters = {{"weight", {size, base.hidden_size}, Init::normal(0.02)}, {"bias", {size}, Init::zeros(), false}}}};
+         .parameters = {{"weight", {size, base.hidden_size}, Init::normal(0.02)},
+                        {"bias", {size}, Init::zeros(), false}}}};
   };
   add_missing(Kind::head, picky);
 }

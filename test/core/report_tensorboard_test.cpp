@@ -7,8 +7,8 @@
 #include "core/json.h"
 #include "core/report/run_log.h"
 #include "core/report/tensorboard.h"
-#include "test/core/checkpoint_files.h"
 #include "support/paths.h"
+#include "test/core/checkpoint_files.h"
 
 using namespace veomni;
 using namespace veomni_test;

@@ -18,7 +18,8 @@ std::string write_recipe(const std::string& kind, const TempDir& folder) {
 
 }  // namespace
 
-TEST_CASE("ranks: losses of 20 steps and first gradients do not depend on the layout", "[modalities][ranks]") {
+TEST_CASE("ranks: losses of 20 steps and first gradients do not depend on the layout",
+          "[modalities][ranks]") {
   const auto kind = GENERATE(std::string("omni"), std::string("moe"));
   TempDir folder;
   const auto recipe = write_recipe(kind, folder);
@@ -26,13 +27,16 @@ TEST_CASE("ranks: losses of 20 steps and first gradients do not depend on the la
   REQUIRE(one.steps.size() == 20);
   for (const auto layout : {Layout{1, 2}, Layout{2, 1}, Layout{1, 4}, Layout{4, 1}, Layout{2, 2}}) {
     INFO(kind << " replicate " << layout.replicate << " shard " << layout.shard);
-    const auto many = run_recipe(recipe, {.replicate = layout.replicate, .shard = layout.shard,
-                                          .overrides = {"output=many"}, .keep_gradients = true});
+    const auto many = run_recipe(recipe, {.replicate = layout.replicate,
+                                          .shard = layout.shard,
+                                          .overrides = {"output=many"},
+                                          .keep_gradients = true});
     REQUIRE(many.steps.size() == one.steps.size());
     for (size_t s = 0; s < one.steps.size(); ++s) {
       INFO("step " << s + 1);
       CHECK(many.steps[s]["tokens"] == one.steps[s]["tokens"]);
-      CHECK(many.steps[s]["loss"].get<double>() == Approx(one.steps[s]["loss"].get<double>()).epsilon(1e-6));
+      CHECK(many.steps[s]["loss"].get<double>() ==
+            Approx(one.steps[s]["loss"].get<double>()).epsilon(1e-6));
     }
     for (const auto& [name, gradient] : one.gradients) {
       INFO(name);
@@ -40,7 +44,8 @@ TEST_CASE("ranks: losses of 20 steps and first gradients do not depend on the la
     }
     for (const auto& [source, metrics] : one.evaluation.items()) {
       INFO(source);
-      CHECK(many.evaluation[source]["loss"].get<double>() == Approx(metrics["loss"].get<double>()).epsilon(1e-4));
+      CHECK(many.evaluation[source]["loss"].get<double>() ==
+            Approx(metrics["loss"].get<double>()).epsilon(1e-4));
     }
     std::filesystem::remove_all(folder.path() / "many");
   }
@@ -50,7 +55,8 @@ TEST_CASE("ranks: parameters after SGD steps do not depend on the layout", "[mod
   const auto kind = GENERATE(std::string("omni"), std::string("moe"));
   TempDir folder;
   const auto recipe = write_recipe(kind, folder);
-  const std::vector<std::string> sgd{R"(train.optimizer={"type":"sgd","lr":0.05})", "train.steps=5"};
+  const std::vector<std::string> sgd{R"(train.optimizer={"type":"sgd","lr":0.05})",
+                                     "train.steps=5"};
   const auto with_output = [&](const std::string& output) {
     auto overrides = sgd;
     overrides.push_back("output=" + output);
@@ -60,7 +66,9 @@ TEST_CASE("ranks: parameters after SGD steps do not depend on the layout", "[mod
   for (const auto layout : {Layout{1, 2}, Layout{2, 2}}) {
     INFO(kind << " replicate " << layout.replicate << " shard " << layout.shard);
     const auto output = fmt::format("many-{}-{}", layout.replicate, layout.shard);
-    const auto many = run_recipe(recipe, {.replicate = layout.replicate, .shard = layout.shard, .overrides = with_output(output)});
+    const auto many = run_recipe(
+        recipe,
+        {.replicate = layout.replicate, .shard = layout.shard, .overrides = with_output(output)});
     for (const auto& [name, values] : one.parameters) {
       INFO(name);
       CHECK(relative_difference(many.parameters.at(name), values) < 1e-6);

@@ -10,7 +10,9 @@ namespace veomni::test {
 inline std::filesystem::path test_folder() {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path();
 }
-inline std::string source_dir() { return (test_folder() / ".." / ".." / "..").lexically_normal().string(); }
+inline std::string source_dir() {
+  return (test_folder() / ".." / ".." / "..").lexically_normal().string();
+}
 inline std::string program_path() { return (test_folder() / "veomni").string(); }
 
 }  // namespace veomni::test

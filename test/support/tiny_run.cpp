@@ -40,12 +40,14 @@ std::string big_endian(uint32_t value) {
 /// Images whose brightness tells their class, and labels.
 void write_images(const fs::path& folder, std::mt19937& random) {
   constexpr uint32_t kCount = 60, kSide = 8;
-  std::string images = big_endian(0x803) + big_endian(kCount) + big_endian(kSide) + big_endian(kSide);
+  std::string images =
+      big_endian(0x803) + big_endian(kCount) + big_endian(kSide) + big_endian(kSide);
   std::string labels = big_endian(0x801) + big_endian(kCount);
   for (uint32_t i = 0; i < kCount; ++i) {
     const auto label = static_cast<uint32_t>(random() % 3);
     labels += static_cast<char>(label);
-    for (uint32_t p = 0; p < kSide * kSide; ++p) images += static_cast<char>(label * 80 + random() % 60);
+    for (uint32_t p = 0; p < kSide * kSide; ++p)
+      images += static_cast<char>(label * 80 + random() % 60);
   }
   write(folder / "images.idx", images);
   write(folder / "labels.idx", labels);
@@ -56,9 +58,10 @@ void write_customers(const fs::path& folder, std::mt19937& random) {
   const char* cities[] = {"Ulm", "Bonn", "Köln", ""};
   for (int i = 0; i < 120; ++i) {
     const int age = static_cast<int>(random() % 60), city = static_cast<int>(random() % 4);
-    const int visit = (age + static_cast<int>(random() % 30)) > 45, buys = visit && random() % 3 == 0;
-    csv += fmt::format("{},{},{} {},{},{},{},{}\n", age, cities[city], random() % 9, random() % 9, visit, buys,
-                       buys ? 1 + random() % 50 : 0, 1 + random() % 3);
+    const int visit = (age + static_cast<int>(random() % 30)) > 45,
+              buys = visit && random() % 3 == 0;
+    csv += fmt::format("{},{},{} {},{},{},{},{}\n", age, cities[city], random() % 9, random() % 9,
+                       visit, buys, buys ? 1 + random() % 50 : 0, 1 + random() % 3);
   }
   write(folder / "customers.csv", csv);
 }
@@ -151,19 +154,23 @@ std::vector<Json> read_lines(const fs::path& path) {
 
 FlatMath flat_math() {
   return {[](at::Tensor& p, const at::Tensor& g, at::Tensor& m, at::Tensor& v, const AdamWStep& s) {
-            kernels::adamw_(p, g, m, v, {s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
+            kernels::adamw_(
+                p, g, m, v,
+                {s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
           },
           [](const at::Tensor& x) { return kernels::sum_of_squares(x); }};
 }
 
 /// Gradients of the first step, by running it once beside the trainer's own on a dataset of its own.
-std::map<std::string, at::Tensor> first_gradients(const Recipe& recipe, Mesh& mesh, const Plan& plan) {
+std::map<std::string, at::Tensor> first_gradients(const Recipe& recipe, Mesh& mesh,
+                                                  const Plan& plan) {
   ParallelContext context;
   mesh.fill(context);
   context.seed = recipe.seed;
   const auto data = open_dataset(recipe, nullptr);
   const auto model = build_model(recipe, data->vocab_size(), context);
-  const auto share = share_lanes(mesh.data().rank(), mesh.data().size(), recipe.train.packs, plan.packs_per_micro_batch);
+  const auto share = share_lanes(mesh.data().rank(), mesh.data().size(), recipe.train.packs,
+                                 plan.packs_per_micro_batch);
   std::vector<int64_t> lanes;
   for (const auto lane : share.lanes) {
     if (lane >= 0) lanes.push_back(lane);
@@ -217,13 +224,20 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
     }
     if (options.before_run) options.before_run(world);
     const auto math = flat_math();
-    Trainer trainer({.recipe = sized, .data = *data, .model = *model, .world = world, .data_group = mesh.data(),
+    Trainer trainer({.recipe = sized,
+                     .data = *data,
+                     .model = *model,
+                     .world = world,
+                     .data_group = mesh.data(),
                      .writes_shards = mesh.replicate().rank() == 0,
-                     .packs_per_micro_batch = plan.packs_per_micro_batch, .math = math, .log = log.get()});
+                     .packs_per_micro_batch = plan.packs_per_micro_batch,
+                     .math = math,
+                     .log = log.get()});
     if (start) trainer.restore(*start);
     const auto result = trainer.run();
     std::map<std::string, at::Tensor> parameters;
-    for (const auto& name : model->parameter_names()) parameters[name] = model->full_parameter(name);
+    for (const auto& name : model->parameter_names())
+      parameters[name] = model->full_parameter(name);
     if (world.rank() != 0) return;
     outcome.result = result;
     outcome.evaluation = result.evaluation;

@@ -34,13 +34,13 @@ std::string write_moe_recipe(const std::filesystem::path& folder);
 struct RunOptions {
   int replicate = 1, shard = 1;
   std::vector<std::string> overrides = {};
-  std::string resume = {};  ///< a checkpoint's directory; empty: fresh
+  std::string resume = {};      ///< a checkpoint's directory; empty: fresh
   bool keep_gradients = false;  ///< of the first step
   std::function<void(Communicator&)> before_run = {};
 };
 
 struct RunOutcome {
-  std::vector<Json> steps;                     ///< lines of metrics.jsonl: one a step
+  std::vector<Json> steps;  ///< lines of metrics.jsonl: one a step
   Json evaluation;
   TrainResult result;
   std::map<std::string, at::Tensor> parameters;  ///< whole, after the last step

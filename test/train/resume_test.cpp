@@ -15,14 +15,22 @@ std::string checkpoint_of(const TempDir& folder, const std::string& run, int64_t
 
 }  // namespace
 
-TEST_CASE("resume: on the same ranks it gives the bits of the uninterrupted run", "[train][resume]") {
+TEST_CASE("resume: on the same ranks it gives the bits of the uninterrupted run",
+          "[train][resume]") {
   TempDir folder;
-  const auto recipe = GENERATE(true, false) ? write_omni_recipe(folder.path()) : write_moe_recipe(folder.path());
+  const auto recipe =
+      GENERATE(true, false) ? write_omni_recipe(folder.path()) : write_moe_recipe(folder.path());
   const auto ranks = GENERATE(1, 2);
-  const auto whole = run_recipe(recipe, {.shard = ranks, .overrides = {"output=whole", "train.steps=12"}});
+  const auto whole =
+      run_recipe(recipe, {.shard = ranks, .overrides = {"output=whole", "train.steps=12"}});
   const auto step = GENERATE(1, 5, 11);
-  run_recipe(recipe, {.shard = ranks, .overrides = {"output=part", "train.steps=12", fmt::format("checkpoint.every={}", step), "checkpoint.keep=20"}});
-  const auto resumed = run_recipe(recipe, {.shard = ranks, .overrides = {"output=part", "train.steps=12"}, .resume = checkpoint_of(folder, "part", step)});
+  run_recipe(recipe,
+             {.shard = ranks,
+              .overrides = {"output=part", "train.steps=12",
+                            fmt::format("checkpoint.every={}", step), "checkpoint.keep=20"}});
+  const auto resumed = run_recipe(recipe, {.shard = ranks,
+                                           .overrides = {"output=part", "train.steps=12"},
+                                           .resume = checkpoint_of(folder, "part", step)});
   REQUIRE(resumed.steps.size() == 12);
   for (size_t s = 0; s < whole.steps.size(); ++s) {
     INFO("step " << s + 1);
@@ -34,7 +42,8 @@ TEST_CASE("resume: on the same ranks it gives the bits of the uninterrupted run"
   }
 }
 
-TEST_CASE("resume: from 1 to 2 to 4 to 1 ranks the losses stay those of one rank", "[train][resume]") {
+TEST_CASE("resume: from 1 to 2 to 4 to 1 ranks the losses stay those of one rank",
+          "[train][resume]") {
   TempDir folder;
   const auto recipe = write_omni_recipe(folder.path());
   const auto whole = run_recipe(recipe, {.overrides = {"output=whole", "train.steps=16"}});
@@ -43,20 +52,28 @@ TEST_CASE("resume: from 1 to 2 to 4 to 1 ranks the losses stay those of one rank
   const int ranks[] = {1, 2, 4, 1};
   for (int leg = 0; leg < 4; ++leg) {
     // The schedule knows the whole length; a leg ends because a clean stop is asked for at its start.
-    last = run_recipe(recipe, {.shard = ranks[leg], .overrides = {"output=legs", "train.steps=16", "checkpoint.every=4", "checkpoint.keep=20"}, .resume = checkpoint});
+    last = run_recipe(recipe, {.shard = ranks[leg],
+                               .overrides = {"output=legs", "train.steps=16", "checkpoint.every=4",
+                                             "checkpoint.keep=20"},
+                               .resume = checkpoint});
     checkpoint = checkpoint_of(folder, "legs", 4 * (leg + 1));
   }
   REQUIRE(last.steps.size() == 16);
   for (size_t s = 0; s < 16; ++s) {
     INFO("step " << s + 1);
-    CHECK(last.steps[s]["loss"].get<double>() == Approx(whole.steps[s]["loss"].get<double>()).epsilon(1e-5));
+    CHECK(last.steps[s]["loss"].get<double>() ==
+          Approx(whole.steps[s]["loss"].get<double>()).epsilon(1e-5));
   }
 }
 
-TEST_CASE("stop: a signal ends the run after its step, with a checkpoint to continue from", "[train][resume]") {
+TEST_CASE("stop: a signal ends the run after its step, with a checkpoint to continue from",
+          "[train][resume]") {
   TempDir folder;
   const auto recipe = write_omni_recipe(folder.path());
-  const auto stopped = run_recipe(recipe, {.shard = 2, .overrides = {"output=run"}, .before_run = [](Communicator&) { request_stop(SIGTERM); }});
+  const auto stopped =
+      run_recipe(recipe, {.shard = 2, .overrides = {"output=run"}, .before_run = [](Communicator&) {
+                            request_stop(SIGTERM);
+                          }});
   request_stop(0);
   CHECK(stopped.result.stop_signal == SIGTERM);
   CHECK(stopped.result.step == 1);
@@ -66,7 +83,10 @@ TEST_CASE("stop: a signal ends the run after its step, with a checkpoint to cont
 TEST_CASE("not finite: the run stops at the last good step and names the tensor", "[train]") {
   TempDir folder;
   const auto recipe = write_omni_recipe(folder.path());
-  CHECK_THROWS_WITH(run_recipe(recipe, {.overrides = {"output=run", "train.optimizer.lr=1e9", "train.optimizer.weight_decay=1e9", "train.optimizer.clip=0", R"(train.schedule={"type":"constant"})"}}),
+  CHECK_THROWS_WITH(run_recipe(recipe, {.overrides = {"output=run", "train.optimizer.lr=1e9",
+                                                      "train.optimizer.weight_decay=1e9",
+                                                      "train.optimizer.clip=0",
+                                                      R"(train.schedule={"type":"constant"})"}}),
                     Catch::Contains("is not finite; saved step"));
   const auto saved = list_checkpoints(folder.path() / "run" / "checkpoints");
   REQUIRE(saved.size() == 1);

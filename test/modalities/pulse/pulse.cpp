@@ -11,11 +11,13 @@ namespace {
 class Pulse : public Encoder {
  public:
   Pulse(const PartConfig& config, BuildContext& context)
-      : spec_(pulse_spec().describe(config, context.sizes)[0]), unit_(spec_.name, spec_.parameters, context.parallel) {}
+      : spec_(pulse_spec().describe(config, context.sizes)[0]),
+        unit_(spec_.name, spec_.parameters, context.parallel) {}
 
   at::Tensor lm_encode(const EncoderInput& input, const Pass&) override {
     auto weights = unit_.enter();
-    return weights.leave(kernels::linear(input.arrays[0].to(weights[0].options()), weights[0], weights[1]));
+    return weights.leave(
+        kernels::linear(input.arrays[0].to(weights[0].options()), weights[0], weights[1]));
   }
 
   std::vector<Unit*> units() override { return {&unit_}; }

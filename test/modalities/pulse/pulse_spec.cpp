@@ -1,6 +1,6 @@
 // What the front must know: keys, parameters, and how a record's field becomes arrays. No LibTorch.
-#include "core/error.h"
 #include "core/data/preprocessor.h"
+#include "core/error.h"
 #include "pulse/pulse.h"
 
 namespace veomni {
@@ -13,7 +13,8 @@ class PulsePreprocessor : public Preprocessor {
   PartInput prepare(const Record& record, const SegmentConfig& segment, uint64_t) const override {
     const auto* value = record.find(segment.field);
     const auto* beats = value == nullptr ? nullptr : std::get_if<std::vector<int64_t>>(value);
-    require<ConfigError>(beats != nullptr && !beats->empty(), "{}: not a list of whole numbers", segment.field);
+    require<ConfigError>(beats != nullptr && !beats->empty(), "{}: not a list of whole numbers",
+                         segment.field);
     return frames({beats->begin(), beats->end()});
   }
 
@@ -36,14 +37,20 @@ PartSpec pulse_spec() {
   spec.type = "pulse";
   spec.doc = "a list of whole numbers, one token a frame";
   spec.takes_field = true;
-  spec.keys = {{.name = "frame", .type = Key::Type::integer, .doc = "numbers in a frame", .default_value = 4, .minimum = 1, .maximum = 4096}};
+  spec.keys = {{.name = "frame",
+                .type = Key::Type::integer,
+                .doc = "numbers in a frame",
+                .default_value = 4,
+                .minimum = 1,
+                .maximum = 4096}};
   spec.describe = [](const PartConfig& config, const BaseSizes& sizes) {
     const auto frame = config.keys.at("frame").get<int64_t>();
     const std::string name = "encoders." + config.name;
-    return std::vector<UnitSpec>{{.name = name,
-                                  .parameters = {{name + ".weight", {sizes.hidden_size, frame}, Init::normal(0.5)},
-                                                 {name + ".bias", {sizes.hidden_size}, Init::zeros(), false}},
-                                  .flops_per_token = 2.0 * static_cast<double>(frame * sizes.hidden_size)}};
+    return std::vector<UnitSpec>{
+        {.name = name,
+         .parameters = {{name + ".weight", {sizes.hidden_size, frame}, Init::normal(0.5)},
+                        {name + ".bias", {sizes.hidden_size}, Init::zeros(), false}},
+         .flops_per_token = 2.0 * static_cast<double>(frame * sizes.hidden_size)}};
   };
   spec.make_preprocessor = [](const PartConfig& config, const Json&) {
     return std::make_unique<PulsePreprocessor>(config.keys.at("frame").get<int64_t>());

@@ -1,0 +1,55 @@
+// What a part promises before LibTorch is loaded is what it builds.
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "core/data/sample.h"
+#include "core/recipe/recipe.h"
+#include "modalities/base/block_spec.h"
+#include "support/tiny_run.h"
+
+using namespace veomni;
+using namespace veomni::test;
+
+TEST_CASE("describe: the parameters of every part are those its spec names, in name and shape",
+          "[modalities][describe]") {
+  TempDir folder;
+  const auto path = write_omni_recipe(folder.path());
+  const auto outcome = run_recipe(path, {.overrides = {"output=run", "train.steps=2"}});
+  const auto recipe = read_recipe(path, {});
+  const auto vocab = outcome.parameters.at("model.embed_tokens.weight").size(0);
+  const auto sizes = base_sizes(recipe, vocab);
+  std::vector<UnitSpec> units =
+      describe_base(recipe.base, vocab, special_token_count(recipe.encoders.size()), 0);
+  const auto add = [&](SpecRegistry::Kind kind, const std::vector<PartConfig>& parts) {
+    for (const auto& part : parts) {
+      const auto described = specs().get(kind, part.type).describe(part, sizes);
+      units.insert(units.end(), described.begin(), described.end());
+    }
+  };
+  add(SpecRegistry::Kind::encoder, recipe.encoders);
+  add(SpecRegistry::Kind::decoder, recipe.decoders);
+  add(SpecRegistry::Kind::head, recipe.heads);
+  std::set<std::string> named{"tables.place", "encoders.customer.table"};
+  for (const auto& unit : units) {
+    for (const auto& parameter : unit.parameters) {
+      INFO(parameter.name);
+      named.insert(parameter.name);
+      REQUIRE(outcome.parameters.count(parameter.name) == 1);
+      CHECK(outcome.parameters.at(parameter.name).sizes() == at::IntArrayRef(parameter.shape));
+    }
+  }
+  CHECK(named.size() == outcome.parameters.size());
+}
+
+TEST_CASE("epochs: every training sample is seen once, and the run ends by itself",
+          "[modalities][epochs]") {
+  TempDir folder;
+  const auto path = write_omni_recipe(folder.path());
+  const auto outcome = run_recipe(
+      path, {.shard = 2, .overrides = {"output=run", "train.steps=null", "train.epochs=1"}});
+  double tokens = 0;
+  for (const auto& step : outcome.steps) tokens += step["tokens"].get<double>();
+  // 42 pictures of 4 patches, begin, end and readout; 84 customers of at least 5 tokens; whole windows of 24 of the text.
+  CHECK(tokens > 42 * 7 + 84 * 5 + 24 * 50);
+  CHECK(outcome.result.step == static_cast<int64_t>(outcome.steps.size()));
+}
