@@ -44,7 +44,7 @@ AdamWArgs make_args(const AdamW& s) {
   args.eps = static_cast<float>(s.eps);
   args.gradient_scale = static_cast<float>(s.gradient_scale);
   args.step_size = static_cast<float>(s.lr / (1 - std::pow(s.beta1, step)));
-  args.root_correction = static_cast<float>(std::sqrt(1 - std::pow(s.beta2, step)));
+  args.root_factor = static_cast<float>(1 / std::sqrt(1 - std::pow(s.beta2, step)));
   return args;
 }
 
