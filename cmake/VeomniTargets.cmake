@@ -29,7 +29,7 @@ file(GLOB engine_sources CONFIGURE_DEPENDS
 list(FILTER engine_sources EXCLUDE REGEX "_spec\\.cpp$|_loops\\.cpp$")
 add_library(veomni_engine SHARED ${engine_sources} ${cpu_kernel_objects})
 set_target_properties(veomni_engine PROPERTIES DEFINE_SYMBOL "")   # or the tests could not share its precompiled header
-target_precompile_headers(veomni_engine PRIVATE ${CMAKE_SOURCE_DIR}/cmake/torch_pch.h)
+target_precompile_headers(veomni_engine PRIVATE <cmake/torch_pch.h>)
 target_compile_options(veomni_engine PRIVATE -fopenmp)
 target_link_options(veomni_engine PRIVATE -fopenmp)
 target_link_libraries(veomni_engine PUBLIC veomni_base veomni::torch MPI::MPI_C)

@@ -1,4 +1,4 @@
-// JPEG through libjpeg. Its warnings of lost data are errors here: a half-grey picture must not
+// JPEG through libjpeg. Its warnings of lost data are errors here: half a picture must train nothing.
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>

@@ -13,8 +13,11 @@ namespace veomni {
 BlockConfig image_block_config(const PartConfig& config) {
   const auto width = config.keys.at("hidden_size").get<int64_t>();
   const auto heads = config.keys.at("num_attention_heads").get<int64_t>();
+  auto intermediate = config.keys.at("intermediate_size").get<int64_t>();
+  // Three matrices of 8/3 have the parameters of two of 4 (Touvron et al. 2023, arXiv:2302.13971, section 2.2).
+  if (intermediate == 0) intermediate = (width * 8 / 3 + 7) / 8 * 8;
   return {.hidden_size = width,
-          .intermediate_size = config.keys.at("intermediate_size").get<int64_t>(),
+          .intermediate_size = intermediate,
           .num_attention_heads = heads,
           .num_key_value_heads = heads,
           .head_dim = width / heads,
@@ -70,10 +73,10 @@ PartSpec image_spec() {
   spec.doc = "a Vision Transformer over the patches of one or more images of any size";
   spec.keys = image_preprocess_keys();
   const Keys module_keys = {
-      {.name = "hidden_size", .type = Type::integer, .doc = "width of the encoder", .required = true, .minimum = 4, .maximum = 65536},
-      {.name = "num_hidden_layers", .type = Type::integer, .doc = "blocks", .required = true, .minimum = 0, .maximum = 1024},
+      {.name = "hidden_size", .type = Type::integer, .doc = "width of the encoder", .default_value = 64, .minimum = 4, .maximum = 65536},
+      {.name = "num_hidden_layers", .type = Type::integer, .doc = "blocks", .default_value = 2, .minimum = 0, .maximum = 1024},
       {.name = "num_attention_heads", .type = Type::integer, .doc = "heads of each block", .default_value = 4, .minimum = 1, .maximum = 1024},
-      {.name = "intermediate_size", .type = Type::integer, .doc = "width of each block's SwiGLU", .required = true, .minimum = 1, .maximum = 1048576},
+      {.name = "intermediate_size", .type = Type::integer, .doc = "width of each block's SwiGLU; 0: 8/3 of hidden_size, rounded up to a multiple of 8", .default_value = 0, .minimum = 0, .maximum = 1048576},
       {.name = "initializer_range", .type = Type::number, .doc = "standard deviation of fresh weights", .default_value = 0.02, .minimum = 0, .maximum = 10}};
   spec.keys.insert(spec.keys.end(), module_keys.begin(), module_keys.end());
   spec.check = check_image;

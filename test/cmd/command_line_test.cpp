@@ -13,6 +13,7 @@
 #include "core/recipe/starter.h"
 #include "test/cmd/process.h"
 #include "test/core/recipe_fixture.h"
+#include "support/paths.h"
 
 namespace veomni::test {
 
@@ -63,7 +64,7 @@ namespace {
 
 /// Compares with a file under test/cmd/golden; VEOMNI_UPDATE_GOLDEN=1 writes it instead.
 void check_golden(const std::string& name, const std::string& text) {
-  const std::string path = std::string(VEOMNI_SOURCE_DIR) + "/test/cmd/golden/" + name;
+  const std::string path = veomni::test::source_dir() + "/test/cmd/golden/" + name;
   if (std::getenv("VEOMNI_UPDATE_GOLDEN")) std::ofstream(path, std::ios::binary) << text;
   INFO("after a wanted change: VEOMNI_UPDATE_GOLDEN=1 test_base \"[cmd]\"");
   CHECK(test::file_text(path) == text);
@@ -71,7 +72,7 @@ void check_golden(const std::string& name, const std::string& text) {
 
 test::Finished veomni_program(std::vector<std::string> arguments,
                               const std::vector<std::string>& environment = {}) {
-  arguments.insert(arguments.begin(), VEOMNI_PROGRAM);
+  arguments.insert(arguments.begin(), veomni::test::program_path());
   return run_program(arguments, environment);
 }
 

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "core/recipe/starter.h"
+#include "support/paths.h"
 #include "test/cmd/process.h"
 #include "test/core/recipe_fixture.h"
 
@@ -59,7 +60,7 @@ class Installation {
  public:
   Installation() {
     program_ = (folder_.path() / "veomni").string();
-    fs::copy_file(VEOMNI_PROGRAM, program_);
+    fs::copy_file(veomni::test::program_path(), program_);
     const std::string source = folder_.write("engine.c", kEngine);
     const auto built =
         test::run_program({"cc", "-shared", "-fPIC", "-o",

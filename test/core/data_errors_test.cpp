@@ -3,7 +3,7 @@
 
 #include "data_test_tools.h"
 
-namespace veomni::test {
+namespace veomni::data_test {
 namespace {
 
 struct BadFile {
@@ -227,4 +227,4 @@ TEST_CASE("data: wrong image keys name the key", "[core][data][errors]") {
                expected);
 }
 
-}  // namespace veomni::test
+}  // namespace veomni::data_test

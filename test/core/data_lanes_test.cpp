@@ -8,7 +8,7 @@
 #include "core/data/pack_tools.h"
 #include "data_test_tools.h"
 
-namespace veomni::test {
+namespace veomni::data_test {
 namespace {
 
 using Ids = std::vector<int64_t>;
@@ -326,4 +326,4 @@ TEST_CASE("data: inspect describes samples, lengths and packs", "[core][data]") 
   CHECK(described["packs"]["efficiency"] > 0.98);
 }
 
-}  // namespace veomni::test
+}  // namespace veomni::data_test

@@ -15,7 +15,7 @@
 #include "core/data/tokenizer.h"
 #include "data_test_tools.h"
 
-namespace veomni::test {
+namespace veomni::data_test {
 namespace {
 
 using Floats = std::vector<float>;
@@ -344,4 +344,4 @@ TEST_CASE("data: moments and quantiles equal their closed forms", "[core][data]"
   CHECK(inner_quantiles(none, 4).empty());
 }
 
-}  // namespace veomni::test
+}  // namespace veomni::data_test

@@ -4,7 +4,7 @@
 #include "core/data/pack_tools.h"
 #include "data_test_tools.h"
 
-namespace veomni::test {
+namespace veomni::data_test {
 namespace {
 
 int64_t numel(const PartInput& input, size_t array) {
@@ -206,4 +206,4 @@ TEST_CASE("data: the zoo of images decodes as its manifest says", "[core][data][
   }
 }
 
-}  // namespace veomni::test
+}  // namespace veomni::data_test

@@ -3,7 +3,7 @@
 #include "core/data/source.h"
 #include "data_test_tools.h"
 
-namespace veomni::test {
+namespace veomni::data_test {
 namespace {
 
 Record read(const Source& source, int64_t index) {
@@ -213,4 +213,4 @@ TEST_CASE("data: numbers and categories from values", "[core][data]") {
   CHECK(to_category(Value()).empty());
 }
 
-}  // namespace veomni::test
+}  // namespace veomni::data_test

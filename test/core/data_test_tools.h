@@ -14,8 +14,9 @@
 #include "core/error.h"
 #include "modalities/encoders/features_preprocess_spec.h"
 #include "modalities/encoders/image_preprocess_spec.h"
+#include "support/paths.h"
 
-namespace veomni::test {
+namespace veomni::data_test {
 
 /// A folder of its own, removed at the end.
 class TempDir {
@@ -182,10 +183,10 @@ std::string error_of(Action action) {
 
 /// The folder of real data beside the clone; "" with a note when it is absent.
 inline std::string real_data(const std::string& file) {
-  const std::string path = std::string(VEOMNI_SOURCE_DIR) + "/../shared/data/" + file;
+  const std::string path = veomni::test::source_dir() + "/../shared/data/" + file;
   if (std::filesystem::exists(path)) return path;
   WARN("skipped: " << path << " is not there");
   return "";
 }
 
-}  // namespace veomni::test
+}  // namespace veomni::data_test

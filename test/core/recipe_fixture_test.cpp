@@ -60,9 +60,9 @@ void add_picky_head() {
   };
   picky.describe = [](const PartConfig& part, const BaseSizes& base) {
     const int64_t size = part.keys["size"].get<int64_t>();
-    return std::vector<UnitCost>{
+    return std::vector<UnitSpec>{
         {.name = "heads." + part.name,
-         .parameters = {{"weight", {size, base.hidden_size}}, {"bias", {size}}}}};
+         .parameters = {{"weight", {size, base.hidden_size}, Init::normal(0.02)}, {"bias", {size}, Init::zeros(), false}}}};
   };
   add_missing(Kind::head, picky);
 }

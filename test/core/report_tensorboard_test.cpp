@@ -8,6 +8,7 @@
 #include "core/report/run_log.h"
 #include "core/report/tensorboard.h"
 #include "test/core/checkpoint_files.h"
+#include "support/paths.h"
 
 using namespace veomni;
 using namespace veomni_test;
@@ -88,7 +89,7 @@ TEST_CASE("tensorboard: the real package reads scalars, texts and a resumed run"
   const Json expected{{"scalars", scalars},
                       {"texts", {{"sample/poem", Json::array({Json::array({2, "a\nb"})})}}}};
   spit(directory / "expected.json", expected.dump());
-  const auto command = std::string(VEOMNI_SOURCE_DIR) + "/scripts/check_tensorboard '" +
+  const auto command = veomni::test::source_dir() + "/scripts/check_tensorboard '" +
                        (directory / "run" / "tensorboard").string() + "' '" +
                        (directory / "expected.json").string() + "' 2>'" +
                        (directory / "err").string() + "'";

@@ -32,7 +32,7 @@ at::Tensor joined(const std::pair<at::Tensor, at::Tensor>& both) {
 
 TEST_CASE("norm: rms_norm equals the composed reference", "[kernels][norm]") {
   for (const int64_t tokens : {0, 1, 31, 33, 200})
-    for (const int64_t dim : {1, 31, 33, 128})
+    for (const int64_t dim : {2, 31, 33, 128})  // of one column the gradient is rounding alone
       compare(
           "rms_norm", [](const Tensors& x) { return kernels::rms_norm(x[0], x[1], 1e-6); },
           [](const Tensors& x) { return kernels::reference::rms_norm(x[0], x[1], 1e-6); },

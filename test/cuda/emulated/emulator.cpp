@@ -2,6 +2,7 @@
 // backwards and shuffled, so that a missing barrier shows as a wrong result in one of the orders; a
 // barrier that some threads never reach aborts.
 #include <cuda_runtime.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -26,29 +27,36 @@ struct Fiber {
   ucontext_t context;
   std::vector<unsigned char> stack;
   State state = State::ready;
+  bool entered = false;
+  jmp_buf place;
 };
 
 std::vector<Fiber> fibers;
-ucontext_t scheduler;
+jmp_buf scheduler;
 unsigned running = 0;
 const std::function<void()>* body = nullptr;
 uint64_t lanes[32][32];  // [warp][lane]
 
+void yield(State state) {
+  Fiber& fiber = fibers[running];
+  fiber.state = state;
+  if (_setjmp(fiber.place) == 0) _longjmp(scheduler, 1);
+}
+
 void enter() {
   (*body)();
-  fibers[running].state = State::done;
-  swapcontext(&fibers[running].context, &scheduler);
+  yield(State::done);
 }
 
-void yield(State state) {
-  fibers[running].state = state;
-  swapcontext(&fibers[running].context, &scheduler);
-}
-
+/// A context is only for the first entry: swapcontext makes two system calls, _longjmp none.
 void resume(unsigned thread) {
   running = thread;
   thread_index = {thread, 0, 0};
-  swapcontext(&scheduler, &fibers[thread].context);
+  if (_setjmp(scheduler) != 0) return;
+  Fiber& fiber = fibers[running];
+  if (fiber.entered) _longjmp(fiber.place, 1);
+  fiber.entered = true;
+  setcontext(&fiber.context);
 }
 
 /// Frees threads first … last − 1 if all of them wait at the same kind of barrier.
@@ -66,6 +74,7 @@ void start(unsigned threads) {
     Fiber& fiber = fibers[t];
     fiber.stack.resize(kStackBytes);
     fiber.state = State::ready;
+    fiber.entered = false;
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack.data();
     fiber.context.uc_stack.ss_size = kStackBytes;
@@ -74,20 +83,33 @@ void start(unsigned threads) {
   }
 }
 
+/// Runs one warp as far as it comes without the others, its threads in the order of `order`.
+bool run_warp(unsigned warp, const std::vector<unsigned>& order) {
+  const unsigned first = warp * 32;
+  bool progress = false;
+  for (bool again = true; again;) {
+    for (const unsigned t : order) {
+      if (t / 32 != warp || fibers[t].state != State::ready) continue;
+      resume(t);
+      progress = true;
+    }
+    again = release(first, first + 32, State::at_warp);
+  }
+  return progress;
+}
+
+/// Each warp in turn runs up to the next barrier of the block: the furthest that warps can drift
+/// apart.
 void run_block(const std::vector<unsigned>& order) {
   const unsigned threads = static_cast<unsigned>(order.size());
   start(threads);
-  for (;;) {
-    bool progress = false, all_done = true;
+  const auto done = [](const Fiber& fiber) { return fiber.state == State::done; };
+  while (!std::all_of(fibers.begin(), fibers.begin() + threads, done)) {
+    bool progress = false;
     for (const unsigned t : order) {
-      if (fibers[t].state == State::ready) resume(t), progress = true;
-      all_done = all_done && fibers[t].state == State::done;
+      if (fibers[t].state == State::ready) progress = run_warp(t / 32, order) || progress;
     }
-    if (all_done) return;
-    progress |= release(0, threads, State::at_block);
-    for (unsigned t = 0; t < threads; t += 32) {
-      progress |= release(t, std::min(threads, t + 32), State::at_warp);
-    }
+    progress = release(0, threads, State::at_block) || progress;
     if (!progress) {
       std::fputs("emulator: threads wait at a barrier that others never reach\n", stderr);
       std::abort();
