@@ -2,7 +2,7 @@
 
 #include "kernels/check.h"
 #include "kernels/cpu/fused.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cuda_fused.h"
 #include "kernels/reference.h"
 
 namespace veomni::kernels {
@@ -11,7 +11,14 @@ at::Tensor swiglu(const at::Tensor& gate_up) {
   check_input("swiglu", "gate_up", gate_up);
   TORCH_CHECK(gate_up.dim() == 2 && gate_up.size(1) % 2 == 0 && gate_up.size(1) > 0,
               "swiglu: gate_up has shape ", gate_up.sizes(), ", must have [tokens, 2 * width]");
-  return fused_cpu(gate_up) ? cpu::swiglu(gate_up) : reference::swiglu(gate_up);
+  switch (backend(gate_up)) {
+    case Backend::cpu:
+      return cpu::swiglu(gate_up);
+    case Backend::cuda:
+      return cuda::swiglu(gate_up);
+    default:
+      return reference::swiglu(gate_up);
+  }
 }
 
 }  // namespace veomni::kernels

@@ -2,7 +2,7 @@
 
 #include "kernels/check.h"
 #include "kernels/cpu/fused.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cuda_fused.h"
 #include "kernels/reference.h"
 
 namespace veomni::kernels {
@@ -47,9 +47,14 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
     }
   if (shape.rope_theta > 0) check_ids(kWhere, "positions", positions, {qkv.size(0)}, qkv);
   check_cu_seqlens(cu_seqlens, qkv.size(0));
-  if (fused_cpu(qkv))
-    return cpu::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
-  return reference::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
+  switch (backend(qkv)) {
+    case Backend::cpu:
+      return cpu::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
+    case Backend::cuda:
+      return cuda::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
+    default:
+      return reference::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);
+  }
 }
 
 }  // namespace veomni::kernels

@@ -41,4 +41,13 @@ inline void check_ids(const char* where, const char* name, const at::Tensor& ids
   check_shape(where, name, ids, shape);
 }
 
+/// Which kernels take this tensor: the fused ones of the CPU or of CUDA for f32 and bf16; everything
+/// else runs the composed reference (kernels/reference.h).
+enum class Backend { cpu, cuda, reference };
+inline Backend backend(const at::Tensor& x) {
+  if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kBFloat16) return Backend::reference;
+  if (x.is_cpu()) return Backend::cpu;
+  return x.is_cuda() ? Backend::cuda : Backend::reference;
+}
+
 }  // namespace veomni::kernels

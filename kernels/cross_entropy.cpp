@@ -2,7 +2,7 @@
 
 #include "kernels/check.h"
 #include "kernels/cpu/fused.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cuda_fused.h"
 #include "kernels/reference.h"
 
 namespace veomni::kernels {
@@ -41,8 +41,17 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weig
         label_weights.scalar_type() == at::kFloat && label_weights.device() == hidden.device(),
         kWhere, ": label_weights must be f32 on ", hidden.device());
   }
-  const auto run = fused_cpu(hidden) ? cpu::linear_cross_entropy : reference::linear_cross_entropy;
-  return run(hidden, weight, labels, label_weights, scale, losses_out, correct_out);
+  switch (backend(hidden)) {
+    case Backend::cpu:
+      return cpu::linear_cross_entropy(hidden, weight, labels, label_weights, scale, losses_out,
+                                       correct_out);
+    case Backend::cuda:
+      return cuda::linear_cross_entropy(hidden, weight, labels, label_weights, scale, losses_out,
+                                        correct_out);
+    default:
+      return reference::linear_cross_entropy(hidden, weight, labels, label_weights, scale,
+                                             losses_out, correct_out);
+  }
 }
 
 }  // namespace veomni::kernels

@@ -2,7 +2,7 @@
 
 #include "kernels/check.h"
 #include "kernels/cpu/fused.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cuda_fused.h"
 #include "kernels/reference.h"
 
 namespace veomni::kernels {
@@ -39,8 +39,14 @@ at::Tensor moe_experts(const at::Tensor& x, const at::Tensor& gates, const at::T
               gates.sizes(), ", must have [", x.size(0), ", choices]");
   check_ids(kWhere, "chosen", chosen, gates.sizes(), x);
   check_chosen(chosen, gate_up.size(0));
-  const auto run = fused_cpu(x) ? cpu::moe_experts : reference::moe_experts;
-  return run(x, gates, chosen, gate_up, down);
+  switch (backend(x)) {
+    case Backend::cpu:
+      return cpu::moe_experts(x, gates, chosen, gate_up, down);
+    case Backend::cuda:
+      return cuda::moe_experts(x, gates, chosen, gate_up, down);
+    default:
+      return reference::moe_experts(x, gates, chosen, gate_up, down);
+  }
 }
 
 }  // namespace veomni::kernels

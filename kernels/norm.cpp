@@ -2,7 +2,7 @@
 
 #include "kernels/check.h"
 #include "kernels/cpu/fused.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cuda_fused.h"
 #include "kernels/reference.h"
 
 namespace veomni::kernels {
@@ -20,7 +20,14 @@ void check(const char* where, const at::Tensor& x, const at::Tensor& weight) {
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   check("rms_norm", x, weight);
-  return fused_cpu(x) ? cpu::rms_norm(x, weight, epsilon) : reference::rms_norm(x, weight, epsilon);
+  switch (backend(x)) {
+    case Backend::cpu:
+      return cpu::rms_norm(x, weight, epsilon);
+    case Backend::cuda:
+      return cuda::rms_norm(x, weight, epsilon);
+    default:
+      return reference::rms_norm(x, weight, epsilon);
+  }
 }
 
 std::pair<at::Tensor, at::Tensor> add_rms_norm(const at::Tensor& x, const at::Tensor& residual,
@@ -28,7 +35,8 @@ std::pair<at::Tensor, at::Tensor> add_rms_norm(const at::Tensor& x, const at::Te
   check("add_rms_norm", x, weight);
   check_same("add_rms_norm", "residual", residual, x);
   check_shape("add_rms_norm", "residual", residual, x.sizes());
-  if (fused_cpu(x)) return cpu::add_rms_norm(x, residual, weight, epsilon);
+  if (backend(x) == Backend::cpu) return cpu::add_rms_norm(x, residual, weight, epsilon);
+  if (backend(x) == Backend::cuda) return cuda::add_rms_norm(x, residual, weight, epsilon);
   const at::Tensor sum = x + residual;
   return {sum, reference::rms_norm(sum, weight, epsilon)};
 }

@@ -8,6 +8,7 @@
 #include "kernels/check.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cuda_ops.h"
 
 // n elements of a flat shard
 
@@ -44,7 +45,7 @@ AdamWArgs make_args(const AdamW& s) {
   args.eps = static_cast<float>(s.eps);
   args.gradient_scale = static_cast<float>(s.gradient_scale);
   args.step_size = static_cast<float>(s.lr / (1 - std::pow(s.beta1, step)));
-  args.root_correction = static_cast<float>(std::sqrt(1 - std::pow(s.beta2, step)));
+  args.root_factor = static_cast<float>(1 / std::sqrt(1 - std::pow(s.beta2, step)));
   return args;
 }
 
@@ -62,6 +63,7 @@ void adamw_(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_a
   }
   TORCH_CHECK(settings.step >= 1, "adamw_: step is ", settings.step,
               ", the first update is step 1");
+  if (parameter.is_cuda()) return adamw_cuda_(parameter, gradient, exp_avg, exp_avg_sq, settings);
   if (!parameter.is_cpu())
     return adamw_reference(parameter, gradient, exp_avg, exp_avg_sq, settings);
   AdamWArgs args = make_args(settings);
@@ -75,6 +77,7 @@ void adamw_(at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_a
 
 double sum_of_squares(const at::Tensor& x) {
   check_flat("sum_of_squares", "x", x);
+  if (x.is_cuda()) return sum_of_squares_cuda(x);
   if (!x.is_cpu()) return x.detach().to(at::kDouble).square().sum().item<double>();
   const int64_t blocks = (x.numel() + kSumBlock - 1) / kSumBlock;
   std::vector<double> sums(static_cast<size_t>(blocks));

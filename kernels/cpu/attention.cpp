@@ -85,13 +85,13 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     const at::Tensor& cu_seqlens = constants.cu_seqlens;
     const Inputs in{qkv, as_float(q_weight), as_float(k_weight), cosine, sine, rows, cu_seqlens};
     at::Tensor out = at::empty({qkv.size(0), shape.query_heads * shape.head_dim}, qkv.options());
-    const at::Tensor lse = at::empty({qkv.size(0), shape.query_heads}, at::kFloat);
+    const at::Tensor softmax = at::empty({qkv.size(0), shape.query_heads, 2}, at::kFloat);
     AttentionArgs args = in.args(shape);
     args.out = out.mutable_data_ptr();
-    args.lse = lse.mutable_data_ptr<float>();
+    args.softmax = softmax.mutable_data_ptr<float>();
     run(loops().attention_forward, args, in);
     in.clear_rest(out);
-    ctx->save_for_backward({qkv, q_weight, k_weight, cosine, sine, rows, cu_seqlens, out, lse});
+    ctx->save_for_backward({qkv, q_weight, k_weight, cosine, sine, rows, cu_seqlens, out, softmax});
     ctx->saved_data["heads"] = std::vector<int64_t>{shape.query_heads, shape.key_value_heads,
                                                     shape.head_dim, shape.causal};
     ctx->saved_data["epsilon"] = shape.qk_norm_eps;
@@ -109,7 +109,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     at::Tensor d_qkv = at::empty(in.qkv.sizes(), in.qkv.options());
     AttentionArgs args = in.args(shape);
     args.out = saved[7].data_ptr();
-    args.lse = saved[8].data_ptr<float>();
+    args.softmax = saved[8].data_ptr<float>();
     args.d_out = d_out.const_data_ptr();
     args.d_qkv = d_qkv.mutable_data_ptr();
     at::Tensor d_weights;

@@ -30,17 +30,22 @@ void load_d_outputs(const Head<T>& head, int64_t q0, int64_t query_head, float* 
   clear(rows + count * head.padded, (kQueries - count) * head.padded);
 }
 
-/// scores → P, d_scores (dP) → dS = P ∘ (dP − delta); the first `count` columns count, the others
-/// become 0.
+/// scores → P, d_scores (dP) → dS = P ∘ (dP − delta); the first `count` columns count, the others become 0.
+/// softmax: the row's largest exponent and the inverse of its denominator.
 inline void softmax_backward_row(float* scores, float* d_scores, int64_t count, int64_t width,
-                                 float lse, float delta) {
+                                 const float* softmax, float delta) {
   const int64_t whole = round_up(count, kLanes);
-#pragma omp simd
-  for (int64_t k = 0; k < whole; ++k) {
-    scores[k] = exponential2(scores[k] - lse);
-    d_scores[k] = scores[k] * (d_scores[k] - delta);
+  const float top = softmax[0], inverse = softmax[1];
+  for (int64_t k = 0; k < whole; k += kLanes) {
+    const Vec p = exponential2(load(scores + k) - top) * inverse;
+    save(scores + k, p);
+    save(d_scores + k, p * (load(d_scores + k) - delta));
   }
-  for (int64_t k = count; k < width; ++k) scores[k] = d_scores[k] = 0;
+  for (int64_t k = count; k < whole; ++k) scores[k] = d_scores[k] = 0;
+  for (int64_t k = whole; k < width; k += kLanes) {
+    save(scores + k, Vec{});
+    save(d_scores + k, Vec{});
+  }
 }
 
 template <class T>
@@ -55,7 +60,6 @@ void backward_block(const Head<T>& head, const Gradients& g, int64_t q0, int64_t
   float delta[kQueries];
   load_queries(head, q0, query_head, rows);
   load_d_outputs(head, q0, query_head, d_rows, delta);
-  const float* lse = head.args.lse + (head.begin + q0) * head.args.query_heads + query_head;
   const int64_t end = head.key_end(q0 + kQueries);
   for (int64_t k0 = 0; k0 < end; k0 += kBackwardKeys) {
     const int64_t keys = smaller(kBackwardKeys, end - k0), width = round_up(keys, kLanes);
@@ -63,7 +67,7 @@ void backward_block(const Head<T>& head, const Gradients& g, int64_t q0, int64_t
     score_block(head, d_rows, g.value_panels, k0, keys, d_scores);
     for (int64_t r = 0; r < count; ++r)
       softmax_backward_row(scores + r * kScoreRow, d_scores + r * kScoreRow,
-                           head.visible(q0 + r, k0, keys), width, lse[r * head.args.query_heads],
+                           head.visible(q0 + r, k0, keys), width, head.softmax(q0 + r, query_head),
                            delta[r]);
     Product by_keys{.a = scores,
                     .a_row = 1,

@@ -63,6 +63,9 @@ struct Head {
   int64_t out_offset(int64_t token, int64_t head) const {
     return (begin + token) * out_row + head * dim;
   }
+  float* softmax(int64_t token, int64_t head) const {
+    return args.softmax + ((begin + token) * args.query_heads + head) * 2;
+  }
   const T* qkv(int64_t offset) const { return static_cast<const T*>(args.qkv) + offset; }
   /// Keys that the queries [.., q_end) may see.
   int64_t key_end(int64_t q_end) const { return args.causal ? smaller(q_end, length) : length; }

@@ -14,18 +14,17 @@ struct Softmax {
 inline void softmax_row(float* row, int64_t count, int64_t width, Softmax& state, int64_t r) {
   const int64_t whole = round_up(count, kLanes);
   for (int64_t k = count; k < whole; ++k) row[k] = -__builtin_inff();
-  float top = state.top[r];
-#pragma omp simd reduction(max : top)
-  for (int64_t k = 0; k < whole; ++k) top = row[k] > top ? row[k] : top;
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t k = 0; k < whole; ++k) {
-    row[k] = exponential2(row[k] - top);
-    sum += row[k];
+  Vec tops = splat(state.top[r]), sums = {};
+  for (int64_t k = 0; k < whole; k += kLanes) tops = larger(load(row + k), tops);
+  const float top = reduce(tops, [](Vec a, Vec b) { return larger(a, b); });
+  for (int64_t k = 0; k < whole; k += kLanes) {
+    const Vec value = exponential2(load(row + k) - top);
+    sums += value;
+    save(row + k, value);
   }
-  for (int64_t k = whole; k < width; ++k) row[k] = 0;
+  for (int64_t k = whole; k < width; k += kLanes) save(row + k, Vec{});
   state.rescale[r] = exponential2(state.top[r] - top);
-  state.sum[r] = state.sum[r] * state.rescale[r] + sum;
+  state.sum[r] = state.sum[r] * state.rescale[r] + reduce(sums, [](Vec a, Vec b) { return a + b; });
   state.top[r] = top;
 }
 
@@ -38,8 +37,9 @@ void store_outputs(const Head<T>& head, int64_t q0, int64_t query_head, const So
     T* out = static_cast<T*>(head.args.out) + head.out_offset(q0 + r, query_head);
 #pragma omp simd
     for (int64_t h = 0; h < head.dim; ++h) store(out + h, row[h] * inverse);
-    head.args.lse[(head.begin + q0 + r) * head.args.query_heads + query_head] =
-        state.top[r] + __builtin_log2f(state.sum[r]);
+    float* softmax = head.softmax(q0 + r, query_head);
+    softmax[0] = state.top[r];
+    softmax[1] = inverse;
   }
 }
 

@@ -25,8 +25,8 @@ struct AttentionArgs {
   const float* sine = nullptr;
   const int64_t* positions = nullptr;  ///< [T] rows of cosine and sine
   const int32_t* cu_seqlens = nullptr;
-  void* out = nullptr;   ///< [T, N H]
-  float* lse = nullptr;  ///< [T, N] log2 of the softmax denominator; its exponents are in base 2
+  void* out = nullptr;       ///< [T, N H]
+  float* softmax = nullptr;  ///< [T, N, 2] largest exponent (of 2) of a row, 1 / its denominator
   const void* d_out = nullptr;
   void* d_qkv = nullptr;
   float* d_weights =
@@ -74,8 +74,8 @@ struct AdamWArgs {
   float* exp_avg = nullptr;
   float* exp_avg_sq = nullptr;
   float decay = 1, beta1 = 0, beta2 = 0, eps = 0, gradient_scale = 1;
-  float step_size = 0;        ///< lr / (1 - beta1^step)
-  float root_correction = 1;  ///< sqrt(1 - beta2^step)
+  float step_size = 0;    ///< lr / (1 - beta1^step)
+  float root_factor = 1;  ///< 1 / sqrt(1 - beta2^step)
 };
 
 /// Rows of experts: row r of the sorted order belongs to token `token[r]`, choice `slot[r] % k`.

@@ -15,7 +15,7 @@ void adamw(const AdamWArgs& args, int64_t begin, int64_t end) {
     const float v = s.beta2 * exp_avg_sq[i] + (1.f - s.beta2) * g * g;
     exp_avg[i] = m;
     exp_avg_sq[i] = v;
-    const float denominator = __builtin_sqrtf(v) / s.root_correction + s.eps;
+    const float denominator = __builtin_sqrtf(v) * s.root_factor + s.eps;
     parameter[i] = parameter[i] * s.decay - s.step_size * m / denominator;
   }
 }

@@ -34,10 +34,4 @@ inline Scalar scalar_of(const at::Tensor& x) {
   return x.scalar_type() == at::kFloat ? Scalar::f32 : Scalar::bf16;
 }
 
-/// Whether the fused CPU loops take this tensor; everything else runs the composed reference
-/// (kernels/reference.h).
-inline bool fused_cpu(const at::Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
-
 }  // namespace veomni::kernels

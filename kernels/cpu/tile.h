@@ -7,6 +7,7 @@
 namespace veomni::kernels::VEOMNI_ISA {
 
 using Vec [[gnu::vector_size(kLanes * 4)]] = float;
+using IntVec [[gnu::vector_size(kLanes * 4)]] = int;
 
 constexpr int kTileRows = kLanes == 16 ? 8 : 4;  // accumulators: kTileRows × 2 vectors
 constexpr int kPanel = 2 * kLanes;               // columns of one tile
@@ -17,6 +18,46 @@ inline Vec load(const float* p) {
   return v;
 }
 inline void save(float* p, Vec v) { __builtin_memcpy(p, &v, sizeof(v)); }
+inline Vec splat(float value) { return value - Vec{}; }
+inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
+
+/// Lane i gets lane i ^ kStep.
+template <int kStep>
+inline Vec swapped(Vec v) {
+  IntVec pick;
+  for (int i = 0; i < kLanes; ++i) pick[i] = i ^ kStep;
+  return __builtin_shuffle(v, pick);
+}
+
+/// combine over all lanes, in a fixed order.
+template <class F>
+inline float reduce(Vec v, const F& combine) {
+  if constexpr (kLanes > 8) v = combine(v, swapped<8 % kLanes>(v));
+  if constexpr (kLanes > 4) v = combine(v, swapped<4 % kLanes>(v));
+  v = combine(v, swapped<2>(v));
+  v = combine(v, swapped<1>(v));
+  return v[0];
+}
+
+/// 2^x as exponential2 of one float (vector.h), for whole vectors.
+inline Vec exponential2(Vec x) {
+  const Vec clamped = x < -126.f ? splat(-126.f) : x;
+  const Vec biased = clamped + kRound;
+  const Vec r = (clamped - (biased - kRound)) * 0.693147181f;
+  IntVec scale;
+  __builtin_memcpy(&scale, &biased, sizeof(scale));
+  scale = (scale + 127) << 23;
+  Vec power;
+  __builtin_memcpy(&power, &scale, sizeof(power));
+  Vec p = r * (1.f / 5040) + 1.f / 720;
+  p = p * r + 1.f / 120;
+  p = p * r + 1.f / 24;
+  p = p * r + 1.f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.f;
+  p = p * r + 1.f;
+  return x < -126.f ? Vec{} : p * power;
+}
 
 /// C [rows, cols] = or += A [rows, depth] · B [depth, cols]; rows are rounded up to kTileRows, cols
 /// to kLanes.
