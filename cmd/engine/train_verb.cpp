@@ -133,6 +133,7 @@ int run_train(const Request& request, MpiSession& mpi) {
                    .packs_per_micro_batch = session.plan().packs_per_micro_batch,
                    .math = math,
                    .peak_flops = measure_peak_flops(),
+                   .groups = {&session.mesh().shard(), &session.mesh().replicate()},
                    .log = log.get()});
   if (start.opened) session.together([&] { trainer.restore(*start.opened); });
   const auto result = trainer.run();

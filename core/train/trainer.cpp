@@ -171,6 +171,12 @@ void Trainer::log_step(const StepInput& input, const StepOutcome& outcome) {
   context_.log->step(line);
 }
 
+double Trainer::comm_seconds() const {
+  double seconds = context_.world.seconds() + context_.data_group.seconds();
+  for (const auto* group : context_.groups) seconds += group->seconds();
+  return seconds;
+}
+
 void Trainer::evaluate(bool whole) {
   evaluation_ = evaluator_.run(whole ? 0 : context_.recipe.eval.samples);
   evaluated_step_ = step_;
@@ -210,7 +216,7 @@ TrainResult Trainer::run() {
   int stop = 0;
   while (stop == 0 && (train.steps == 0 || step_ < train.steps)) {
     const auto begin = Clock::now();
-    const double comm_before = context_.world.seconds() + context_.data_group.seconds();
+    const double comm_before = comm_seconds();
     const Json cursors = context_.data.cursors();
     auto input = loader_.next();
     const double data_seconds = seconds_since(begin);
@@ -228,7 +234,7 @@ TrainResult Trainer::run() {
     step_ = step;
     outcome.step_seconds = seconds_since(begin);
     outcome.data_seconds = data_seconds;
-    outcome.comm_seconds = context_.world.seconds() + context_.data_group.seconds() - comm_before;
+    outcome.comm_seconds = comm_seconds() - comm_before;
     log_step(input, outcome);
     stop = input.stop;
     const bool last = step_ == train.steps || stop != 0;

@@ -29,9 +29,10 @@ struct TrainContext {
   Communicator& data_group;   ///< ranks that share the lanes
   bool writes_shards = true;  ///< of ranks with the same shard, one writes it
   int64_t packs_per_micro_batch = 1;
-  const FlatMath& math;   ///< kernels of the update
-  double peak_flops = 0;  ///< of this rank's device, for mfu; 0: mfu is left out
-  RunLog* log = nullptr;  ///< rank 0 only
+  const FlatMath& math;                    ///< kernels of the update
+  double peak_flops = 0;                   ///< of this rank's device, for mfu; 0: mfu is left out
+  std::vector<Communicator*> groups = {};  ///< all groups the model talks in, for comm_seconds
+  RunLog* log = nullptr;                   ///< rank 0 only
 };
 
 /// How a run ended.
@@ -57,6 +58,7 @@ class Trainer {
   StepOutcome train_step(StepInput& input, int64_t step);
   void backward(StepInput& input, int64_t step, at::Tensor& sums, double& flops);
   [[noreturn]] void report_not_finite(StepInput& input, int64_t step, const Json& cursors);
+  double comm_seconds() const;
   void log_step(const StepInput& input, const StepOutcome& outcome);
   void evaluate(bool whole);
   void save(const Json& cursors);
