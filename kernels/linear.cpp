@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "kernels/check.h"
+#include "kernels/cpu/matrix.h"
 
 // T tokens, I inputs, O outputs
 
@@ -23,7 +24,10 @@ struct Linear : torch::autograd::Function<Linear> {
                             const std::optional<at::Tensor>& addend, Addend kind) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["kind"] = static_cast<int64_t>(kind);
-    return kind == Addend::none ? at::mm(x, weight.t()) : at::addmm(*addend, x, weight.t());
+    const at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+    if (kind != Addend::none) y.copy_(*addend);
+    cpu::matrix_product_into(y, x, weight.t(), kind != Addend::none);
+    return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
@@ -31,8 +35,8 @@ struct Linear : torch::autograd::Function<Linear> {
     const auto kind = static_cast<Addend>(ctx->saved_data["kind"].toInt());
     const at::Tensor& d_y = gradients[0];
     at::Tensor d_x, d_weight, d_addend;
-    if (ctx->needs_input_grad(0)) d_x = at::mm(d_y, saved[1]);
-    if (ctx->needs_input_grad(1)) d_weight = at::mm(d_y.t(), saved[0]);
+    if (ctx->needs_input_grad(0)) d_x = cpu::matrix_product(d_y, saved[1]);
+    if (ctx->needs_input_grad(1)) d_weight = cpu::matrix_product(d_y.t(), saved[0]);
     if (kind == Addend::bias) d_addend = d_y.sum(0);
     if (kind == Addend::residual) d_addend = d_y;
     return {d_x, d_weight, d_addend, {}};

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/fused.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/matrix.h"
 #include "kernels/cpu/parallel.h"
 
 // T tokens, D model, V vocabulary
@@ -43,14 +44,10 @@ struct Head {
 
   void chunk(int64_t begin, int64_t rows) {
     const at::Tensor part = hidden.narrow(0, begin, rows);
-    const at::Tensor logits = at::mm(part, weight.t());
+    const at::Tensor logits = matrix_product(part, weight.t());
     softmax(logits, begin);
-    if (d_hidden_wanted) {
-      at::Tensor target = d_hidden.narrow(0, begin, rows);
-      at::mm_out(target, logits, weight);
-    }
-    if (!d_weight_wanted) return;
-    begin == 0 ? at::mm_out(d_weight, logits.t(), part) : d_weight.addmm_(logits.t(), part);
+    if (d_hidden_wanted) matrix_product_into(d_hidden.narrow(0, begin, rows), logits, weight);
+    if (d_weight_wanted) matrix_product_into(d_weight, logits.t(), part, begin > 0);
   }
 
   /// scale · Σ loss · weight, summed in f64 in the order of the tokens.

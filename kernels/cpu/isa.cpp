@@ -19,6 +19,7 @@ struct Entry {
     Loops loops;                         \
     isa::fill_attention(loops);          \
     isa::fill_attention_backward(loops); \
+    isa::fill_matrix(loops);             \
     isa::fill_norm(loops);               \
     isa::fill_activation(loops);         \
     isa::fill_cross_entropy(loops);      \

@@ -99,6 +99,22 @@ struct RowsArgs {
   void* target = nullptr;
 };
 
+/// C [rows, cols] = or += A [rows, depth] · B [depth, cols]. One step of A is 1, likewise of B: each may be
+/// row-major or transposed. Depth is cut at multiples of kMatrixDepth, whatever the threads.
+struct MatrixArgs {
+  const float* a = nullptr;
+  int64_t a_row = 0, a_depth = 0;  ///< steps from one row to the next, and along depth
+  const float* b = nullptr;
+  int64_t b_depth = 0, b_col = 0;
+  float* c = nullptr;
+  int64_t c_row = 0;
+  int64_t rows = 0, cols = 0, depth = 0;
+  bool add = false;
+  float* packed = nullptr;  ///< B in the order the products read it: depth · (cols in whole panels)
+};
+constexpr int64_t kMatrixDepth = 384;
+constexpr int64_t kMatrixScratch = 128 * kMatrixDepth + 1024;  ///< floats for one thread
+
 /// One table for each instruction set. Ranges [begin, end) are rows, tokens or elements: callers
 /// split them over threads.
 struct Loops {
@@ -119,6 +135,14 @@ struct Loops {
   void (*adamw)(const AdamWArgs&, int64_t begin, int64_t end);
   double (*sum_of_squares)(const float* x, int64_t count);
 
+  /// Makes tiles [begin, end) of rows from `packed`; scratch holds kMatrixScratch floats. Null where LibTorch's products are faster.
+  void (*matrix_rows)(const MatrixArgs&, int64_t begin, int64_t end, float* scratch) = nullptr;
+  int64_t matrix_tile = 0;   ///< rows of C made at a time
+  int64_t matrix_panel = 0;  ///< columns of C made at a time; `packed` has whole panels
+  /// Into how many pieces the filling of `packed` divides.
+  int64_t (*matrix_pack_units)(const MatrixArgs&);
+  void (*matrix_pack)(const MatrixArgs&, int64_t begin, int64_t end);
+
   void (*moe_backward)(const MoeArgs&, int64_t begin, int64_t end);
   /// target[r] = source[index[r]]
   void (*gather_rows)(const RowsArgs&, int64_t begin, int64_t end);
@@ -133,6 +157,7 @@ struct Loops {
   namespace isa {                             \
   void fill_attention(Loops& loops);          \
   void fill_attention_backward(Loops& loops); \
+  void fill_matrix(Loops& loops);             \
   void fill_norm(Loops& loops);               \
   void fill_activation(Loops& loops);         \
   void fill_cross_entropy(Loops& loops);      \

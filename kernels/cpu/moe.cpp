@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/fused.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/matrix.h"
 #include "kernels/cpu/parallel.h"
 
 // T tokens, D model, E experts, k choices a token, R = T k rows sorted by expert, F width of one
@@ -81,22 +82,17 @@ at::Tensor combine(const at::Tensor& source, const at::Tensor& row, const at::Te
   return out;
 }
 
-/// result[rows of e] = x[rows of e] · weights[e]ᵀ or · weights[e], with `after` on the rows while
-/// they are in cache.
-template <class After>
+/// result[rows of e] = x[rows of e] · weights[e]ᵀ or · weights[e]
 at::Tensor grouped(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& begin,
-                   bool transposed, const After& after) {
+                   bool transposed) {
   const at::Tensor out = at::empty({x.size(0), weights.size(transposed ? 1 : 2)}, x.options());
   for_experts(begin, [&](int64_t e, int64_t first, int64_t rows) {
     if (rows == 0) return;
-    at::Tensor target = out.narrow(0, first, rows);
-    at::mm_out(target, x.narrow(0, first, rows), transposed ? weights[e].t() : weights[e]);
-    after(first, rows, out);
+    matrix_product_into(out.narrow(0, first, rows), x.narrow(0, first, rows),
+                        transposed ? weights[e].t() : weights[e]);
   });
   return out;
 }
-
-constexpr auto kNothing = [](int64_t, int64_t, const at::Tensor&) {};
 
 /// [E, rows, columns] gradient of the experts' weights: left[rows of e]ᵀ · right[rows of e], zero
 /// without rows.
@@ -104,9 +100,8 @@ at::Tensor outer(const at::Tensor& left, const at::Tensor& right, const at::Tens
   const at::Tensor out =
       at::empty({begin.numel() - 1, left.size(1), right.size(1)}, left.options());
   for_experts(begin, [&](int64_t e, int64_t first, int64_t rows) {
-    at::Tensor target = out[e];
-    if (rows == 0) return void(target.zero_());
-    at::mm_out(target, left.narrow(0, first, rows).t(), right.narrow(0, first, rows));
+    if (rows == 0) return void(out[e].zero_());
+    matrix_product_into(out[e], left.narrow(0, first, rows).t(), right.narrow(0, first, rows));
   });
   return out;
 }
@@ -154,8 +149,8 @@ struct MoeExperts : torch::autograd::Function<MoeExperts> {
                             const at::Tensor& chosen, const at::Tensor& gate_up,
                             const at::Tensor& down) {
     const Order order = sort_by_expert(chosen, gate_up.size(0));
-    const at::Tensor pre = grouped(gather(x, order.token), gate_up, order.begin, true, kNothing);
-    const at::Tensor y = grouped(swiglu_rows(pre), down, order.begin, true, kNothing);
+    const at::Tensor pre = grouped(gather(x, order.token), gate_up, order.begin, true);
+    const at::Tensor y = grouped(swiglu_rows(pre), down, order.begin, true);
     ctx->save_for_backward({x, gates, gate_up, down, pre, order.begin, order.token, order.row});
     return combine(y, order.row, gates.to(at::kFloat));
   }
@@ -166,7 +161,7 @@ struct MoeExperts : torch::autograd::Function<MoeExperts> {
                      &pre = saved[4];
     const Order order{saved[5], saved[6], saved[7]};
     const at::Tensor d_y = gather(gradients[0].contiguous(), order.token);
-    const at::Tensor d_raw = grouped(d_y, down, order.begin, false, kNothing);
+    const at::Tensor d_raw = grouped(d_y, down, order.begin, false);
     const at::Tensor flat = order.row.view(-1);
     const at::Tensor row_gates = at::empty({flat.numel()}, at::kFloat);
     row_gates.index_copy_(0, flat, gates.to(at::kFloat).view(-1));
@@ -174,7 +169,7 @@ struct MoeExperts : torch::autograd::Function<MoeExperts> {
     const at::Tensor d_gates =
         g.d_gates.index_select(0, flat).view(gates.sizes()).to(gates.scalar_type());
     const at::Tensor d_x =
-        combine(grouped(g.d_pre, gate_up, order.begin, false, kNothing), order.row, {});
+        combine(grouped(g.d_pre, gate_up, order.begin, false), order.row, {});
     const at::Tensor d_gate_up = outer(g.d_pre, gather(x, order.token), order.begin);
     return {d_x, d_gates, {}, d_gate_up, outer(d_y, g.hidden, order.begin)};
   }
