@@ -1,6 +1,6 @@
 """Replays a run in PyTorch and compares the losses: same weights, same batches, same optimizer.
 
-    same_loss.py FOLDER [--peer eager|hf] [--tolerance 1e-4] [--dtype float32|float64]
+    same_loss.py FOLDER [--peer eager|hf] [--tolerance 1e-4] [--dtype float32|float64] [--steps N]
 
 FOLDER holds
   config.json          the base model with Hugging Face's names (hidden_size, …, tie_word_embeddings), vocab_size
@@ -69,11 +69,12 @@ def main():
     parser.add_argument("--peer", choices=["eager", "hf"], default="eager")
     parser.add_argument("--tolerance", type=float, default=1e-4)
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--steps", type=int, help="the first so many (default: all)")
     options = parser.parse_args()
     folder = options.folder
     config = json.loads((folder / "config.json").read_text())
     settings = json.loads((folder / "optimizer.json").read_text())
-    batches, wanted = read_lines(folder / "batches.jsonl"), read_lines(folder / "losses.jsonl")
+    batches, wanted = read_lines(folder / "batches.jsonl")[: options.steps], read_lines(folder / "losses.jsonl")
     wanted = [line["loss"] for line in wanted if "loss" in line and "eval" not in line]
     if len(wanted) < len(batches):
         raise SystemExit(f"losses.jsonl: {len(wanted)} losses for {len(batches)} batches")
