@@ -47,7 +47,7 @@ def measure_startup(program, root, out):
     firsts, totals = [], []
     for number in range(5):
         run = out / "runs" / f"startup-{time.time_ns()}-{number}"
-        command = [str(program), "train", recipe, "train.steps=1", f"output={run}", "--ranks", "2", "--json"]
+        command = [str(program), "train", recipe, "train.steps=1", "train.schedule.warmup=0", f"output={run}", "--ranks", "2", "--json"]
         first, total = first_step_seconds(command, run / "metrics.jsonl")
         firsts.append(first)
         totals.append(total)
