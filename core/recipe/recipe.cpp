@@ -52,6 +52,7 @@ std::vector<PartConfig> read_parts(const Json& json) {
 }
 
 void read_model(const Json& json, Recipe& recipe) {
+  take(json, "from", recipe.from);
   recipe.base = read_base(json["base"]);
   for (const auto& [name, table] : json["tables"].items()) {
     TableConfig& config = recipe.tables.emplace_back();
@@ -153,10 +154,14 @@ Recipe read_resolved(Json resolved, const std::string& path) {
   return recipe;
 }
 
-Recipe build_recipe(const Document& document, const std::string& path) {
-  const std::string full_path =
-      std::filesystem::absolute(path.empty() ? "recipe.json" : path).lexically_normal().string();
-  Json resolved = resolve(recipe_key(), document.value(), {}, document);
+std::string full(const std::string& path) {
+  return std::filesystem::absolute(path.empty() ? "recipe.json" : path).lexically_normal().string();
+}
+
+Recipe build_recipe(const Document& document, const Json& value, const std::string& full_path) {
+  Json resolved = resolve(recipe_key(), value, {}, document);
+  if (!resolved["model"].contains("base"))
+    document.fail_value({"model"}, "missing key 'base' (the Transformer or mixture-of-experts model all parts share)");
   complete_base(resolved["model"]["base"], document);
   complete_rest(resolved, full_path);
   // Once more, for the table's order: a resolved recipe read again gives the same text.
@@ -172,12 +177,15 @@ Recipe build_recipe(const Document& document, const std::string& path) {
 
 Recipe parse_recipe(const std::string& text, const std::string& path,
                     const std::vector<std::string>& overrides) {
-  return build_recipe(Document(text, path, overrides), path);
+  const Document document(text, path, overrides);
+  return build_recipe(document, document.value(), full(path));
 }
 
 Recipe read_recipe(const std::string& path, const std::vector<std::string>& overrides) {
   const Document document(read_text_file(path, kJsonBytes), path, overrides);
-  Recipe recipe = build_recipe(document, path);
+  Json value = document.value();
+  apply_from(value, document, full(path));
+  Recipe recipe = build_recipe(document, value, full(path));
   check_files(recipe, document);
   return recipe;
 }

@@ -256,4 +256,6 @@ double relative_difference(const at::Tensor& a, const at::Tensor& b) {
   return size > 0 ? difference / size : difference;
 }
 
+void register_all_parts() { register_once(); }
+
 }  // namespace veomni::test

@@ -53,4 +53,7 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
 /// ‖a − b‖ / ‖b‖ in f64; 0 when both are zero.
 double relative_difference(const at::Tensor& a, const at::Tensor& b);
 
+/// What run_recipe does first: modalities' parts, and those of the tests' own tree. Once a process.
+void register_all_parts();
+
 }  // namespace veomni::test

@@ -1,0 +1,21 @@
+#pragma once
+// Hugging Face's config.json, read as the `model.base` of a recipe. Both forms that occur: as transformers 5 saves it
+// (rope_parameters, dtype, num_local_experts), and as most directories of the Hub have it (rope_theta, rope_scaling).
+
+#include <filesystem>
+#include <string>
+
+#include "core/json.h"
+
+namespace veomni {
+
+/// The keys of model.base, every one that config.json decides. Families: llama, mistral, qwen2, qwen3, qwen3_moe.
+/// Throws ConfigError `DIRECTORY/config.json: KEY: what; what to do` on an unknown architecture, a setting our model
+/// does not compute, and a key it does not know.
+Json read_hugging_face_config(const std::filesystem::path& directory);
+
+/// The inverse: config.json of a base model, in the form of the Hub. `max_position_embeddings` is the longest sample
+/// trained on.
+Json make_hugging_face_config(const Json& base, int64_t max_position_embeddings);
+
+}  // namespace veomni

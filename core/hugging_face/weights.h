@@ -1,0 +1,42 @@
+#pragma once
+// The weights of a model directory in Hugging Face's form: model.safetensors, or several files with
+// model.safetensors.index.json.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/safetensors.h"
+
+namespace veomni {
+
+class HuggingFaceWeights {
+ public:
+  /// Opens and checks every file. Throws ConfigError naming the file: neither form is there, an index that names an
+  /// absent file or a tensor its file does not hold, a damaged file.
+  explicit HuggingFaceWeights(const std::filesystem::path& directory);
+
+  bool has(const std::string& name) const { return tensors_.count(name) > 0; }
+  /// Throw ConfigError on absent names.
+  const std::vector<int64_t>& shape(const std::string& name) const;
+  /// Elements [begin, end) of the flattened tensor as f32; only their bytes are read. F32, F16, BF16 and F64.
+  void read(const std::string& name, int64_t begin, int64_t end, float* out) const;
+  std::vector<std::string> names() const;  ///< sorted
+  const std::filesystem::path& directory() const { return directory_; }
+
+ private:
+  void add_file(const std::string& file, const std::vector<std::string>& wanted);
+  void open_index(const std::filesystem::path& index);
+  const SafetensorsTensor& get(const std::string& name) const;
+
+  std::filesystem::path directory_;
+  std::vector<SafetensorsFile> files_;  ///< keep the mappings that tensors_ point into
+  std::map<std::string, SafetensorsTensor> tensors_;
+};
+
+/// A half-precision number's value (IEEE 754 binary16).
+float half_to_float(uint16_t bits);
+
+}  // namespace veomni

@@ -1,0 +1,44 @@
+// model.from: the base model as a Hugging Face directory's config.json describes it.
+#include <filesystem>
+#include <set>
+
+#include "core/error.h"
+#include "core/hugging_face/config.h"
+#include "core/recipe/checks.h"
+
+namespace veomni {
+
+namespace {
+
+/// What may differ from the directory: it changes training, not what the weights mean.
+const std::set<std::string> kFree = {"router_aux_loss_coef", "router_z_loss_coef", "balance",
+                                     "initializer_range"};
+
+}  // namespace
+
+void apply_from(Json& recipe, const Document& document, const std::string& recipe_path) {
+  if (!recipe.is_object() || !recipe.contains("model") || !recipe["model"].is_object()) return;
+  Json& model = recipe["model"];
+  if (!model.contains("from")) return;
+  if (!model["from"].is_string())
+    document.fail_value({"model", "from"}, "must be the path of a model directory");
+  const auto folder = std::filesystem::path(recipe_path).parent_path();
+  const auto directory = (folder / model["from"].get<std::string>()).lexically_normal();
+  Json base = read_hugging_face_config(directory);
+  if (!recipe.contains("tokenizer"))
+    base.erase("vocab_size");  // a model without text has no token embedding
+  const Json given =
+      model.contains("base") && model["base"].is_object() ? model["base"] : Json::object();
+  for (const auto& [key, value] : given.items()) {
+    if (base.contains(key) && base[key] != value && !kFree.contains(key))
+      document.fail_value(
+          {"model", "base", key},
+          fmt::format("{}, but the weights of model.from are made for {}; leave it out",
+                      json_excerpt(value), json_excerpt(base[key])));
+    base[key] = value;
+  }
+  model["from"] = directory.string();
+  model["base"] = std::move(base);
+}
+
+}  // namespace veomni

@@ -1,0 +1,352 @@
+// Models of shared/fixtures/hf: what transformers computes from these directories, computed by ours. Any directory
+// there whose architecture we have is tested, with the tolerances its reference.json gives.
+#include <ATen/ATen.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <set>
+
+#include "core/checkpoint/safetensors.h"
+#include "core/error.h"
+#include "core/hugging_face/config.h"
+#include "core/hugging_face/weights.h"
+#include "kernels/optimizer.h"
+#include "modalities/base/hugging_face_spec.h"
+#include "modalities/import.h"
+#include "modalities/model.h"
+#include "parallel/comm/thread.h"
+#include "parallel/mesh.h"
+#include "support/paths.h"
+#include "support/tiny_run.h"
+
+using namespace veomni;
+using namespace veomni::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path fixtures() { return fs::path(source_dir()) / ".." / "shared" / "fixtures" / "hf"; }
+
+const std::set<std::string> kOurs = {"llama", "mistral", "qwen2", "qwen3", "qwen3_moe"};
+
+Json read_json(const fs::path& file) {
+  return Json::parse(read_text_file(file.string(), 64 << 20));
+}
+
+std::vector<fs::path> cases() {
+  std::vector<fs::path> found;
+  if (!fs::exists(fixtures())) return found;
+  for (const auto& entry : fs::directory_iterator(fixtures())) {
+    if (!fs::exists(entry.path() / "reference.safetensors") ||
+        !fs::exists(entry.path() / "config.json"))
+      continue;
+    const auto config = read_json(entry.path() / "config.json");
+    if (kOurs.contains(config.value("model_type", ""))) found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+/// reference.safetensors and reference.json of one directory.
+class Reference {
+ public:
+  explicit Reference(const fs::path& directory)
+      : file_(directory / "reference.safetensors"),
+        json_(read_json(directory / "reference.json")) {}
+  bool has(const std::string& name) const { return file_.find(name) != nullptr; }
+  at::Tensor tensor(const std::string& name) const {
+    const auto& stored = file_.get(name);
+    const auto type = stored.dtype == "F32"   ? at::kFloat
+                      : stored.dtype == "I64" ? at::kLong
+                                              : at::kInt;
+    REQUIRE((stored.dtype == "F32" || stored.dtype == "I64" || stored.dtype == "I32"));
+    return at::from_blob(const_cast<void*>(stored.data), stored.shape, type).clone();
+  }
+  double tolerance(const std::string& name) const {
+    return json_.at("tolerance").at(name).get<double>();
+  }
+  const Json& json() const { return json_; }
+
+ private:
+  SafetensorsFile file_;
+  Json json_;
+};
+
+/// A recipe that starts from the directory; its text is never read.
+Recipe recipe_from(const fs::path& directory, const TempDir& folder) {
+  register_all_parts();
+  std::ofstream(folder.path() / "text.txt") << std::string(4096, 'a');
+  Json recipe = {
+      {"name", "fixture"},
+      {"model", {{"from", directory.string()}, {"decoders", {{"text", {{"type", "text"}}}}}}},
+      {"tokenizer", "bytes"},
+      {"data",
+       {{"sources",
+         {{{"name", "text"},
+           {"format", "text"},
+           {"path", "text.txt"},
+           {"sample_tokens", 16},
+           {"split", {{"train", {0.0, 0.5}}}},
+           {"sample", {{{"part", "text"}, {"field", "text"}, {"learn", true}}}}}}}}},
+      {"train", {{"steps", 1}, {"packs", 1}, {"pack_tokens", 64}}},
+      {"output", "run"}};
+  if (read_json(directory / "config.json")["model_type"] == "qwen3_moe")
+    recipe["model"]["base"] = {{"balance", "pack"}};
+  std::ofstream(folder.path() / "recipe.json") << recipe.dump(1);
+  return read_recipe((folder.path() / "recipe.json").string(), {});
+}
+
+/// Samples end to end. Labels are shifted here: labels[t] of the fixture is the target at t - 1.
+Batch make_batch(const at::Tensor& ids, const at::Tensor& labels, const at::Tensor& bounds) {
+  Batch batch;
+  batch.ids = ids.reshape({-1}).contiguous();
+  const int64_t tokens = batch.ids.size(0);
+  batch.cu_seqlens = bounds.to(at::kInt).contiguous();
+  batch.positions = at::arange(tokens);
+  batch.labels = at::full({tokens}, kIgnore, at::kLong);
+  const auto flat = labels.reshape({-1});
+  for (int64_t s = 0; s + 1 < bounds.size(0); ++s) {
+    const int64_t begin = bounds[s].item<int64_t>(), end = bounds[s + 1].item<int64_t>();
+    batch.positions.slice(0, begin, end).sub_(begin);
+    if (end - begin > 1) batch.labels.slice(0, begin, end - 1).copy_(flat.slice(0, begin + 1, end));
+  }
+  batch.label_weights = at::ones({tokens}, at::kFloat);
+  batch.noise_keys = at::zeros({tokens}, at::kLong);
+  batch.text_labels = (batch.labels != kIgnore).sum().item<int64_t>();
+  return batch;
+}
+
+Batch rows_batch(const at::Tensor& ids, const at::Tensor& labels) {
+  return make_batch(ids, labels, at::arange(0, ids.numel() + 1, ids.size(1)));
+}
+
+/// `ranks` of them run the same batch, so each has its share of the counts.
+ForwardOptions forward_options(const Model& model, const Batch& batch, bool train, int ranks) {
+  ForwardOptions options;
+  options.train = train;
+  options.first_micro_batch = true;
+  options.use.text = true;
+  options.step_tokens = static_cast<double>(batch.token_count() * ranks);
+  for (const auto& term : model.losses())
+    options.counts.push_back(term.name == "text" ? static_cast<double>(batch.text_labels * ranks)
+                                                 : options.step_tokens);
+  return options;
+}
+
+double worst(const at::Tensor& a, const at::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+/// A model of the directory, imported; on several ranks each holds its shard.
+struct Loaded {
+  int ranks;
+  const Recipe& recipe;
+  std::unique_ptr<Mesh> mesh;
+  ParallelContext context;
+  std::unique_ptr<Model> model;
+
+  Loaded(const Recipe& its_recipe, Communicator& world)
+      : ranks(world.size()),
+        recipe(its_recipe),
+        mesh(std::make_unique<Mesh>(world, MeshShape{1, world.size()})) {
+    mesh->fill(context);
+    model = build_model(recipe, recipe.base.vocab_size, context);
+    import_weights(*model, recipe.base, HuggingFaceWeights(recipe.from));
+  }
+
+  at::Tensor logits(const Batch& batch) {
+    at::Tensor hidden;
+    auto options = forward_options(*model, batch, false, ranks);
+    options.probe = [&](const std::string& name, const at::Tensor& value) {
+      if (name == "model.norm") hidden = value.clone();
+    };
+    const at::NoGradGuard no_grad;
+    model->forward(batch, options);
+    const auto weight =
+        recipe.base.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+    return at::mm(hidden, model->full_parameter(weight).t());
+  }
+
+  at::Tensor token_losses(const Batch& batch) {
+    const at::NoGradGuard no_grad;
+    return model->forward(batch, forward_options(*model, batch, false, ranks)).text_losses;
+  }
+
+  /// The objective; gradients are in the shards.
+  double backward(const Batch& batch) {
+    const auto options = forward_options(*model, batch, true, ranks);
+    model->begin_step(options.use);
+    auto out = model->forward(batch, options);
+    out.objective.backward();
+    model->reduce_gradients();
+    return out.objective.item<double>() * ranks;
+  }
+};
+
+void check_forward(Loaded& ours, const Reference& reference) {
+  const auto batch = rows_batch(reference.tensor("input_ids"), reference.tensor("labels"));
+  const auto expected = reference.tensor("logits");
+  CHECK(worst(ours.logits(batch), expected.view({-1, expected.size(-1)})) <
+        reference.tolerance("logits_abs"));
+  CHECK(worst(ours.token_losses(batch), reference.tensor("token_loss").view({-1})) <
+        reference.tolerance("token_loss_abs"));
+}
+
+void check_packed(Loaded& ours, const Reference& reference) {
+  const auto batch =
+      make_batch(reference.tensor("packed.input_ids"), reference.tensor("packed.labels"),
+                 reference.tensor("packed.cu_seqlens").to(at::kLong));
+  CHECK(worst(ours.logits(batch), reference.tensor("packed.logits")) <
+        reference.tolerance("packed_logits_abs"));
+  CHECK(worst(ours.token_losses(batch), reference.tensor("packed.token_loss")) <
+        reference.tolerance("packed_token_loss_abs"));
+}
+
+void check_gradients(Loaded& ours, const Reference& reference) {
+  const auto batch = rows_batch(reference.tensor("input_ids"), reference.tensor("labels"));
+  CHECK(std::abs(ours.backward(batch) - reference.json()["loss"]["loss"].get<double>()) <
+        reference.tolerance("loss_abs"));
+  const double global = reference.json()["gradients"]["global_l2"].get<double>();
+  double largest = 0;
+  int compared = 0;
+  for (const auto& name : ours.model->parameter_names()) {
+    const auto gradient = ours.model->full_gradient(name);
+    int64_t start = 0;
+    for (const auto& piece : hugging_face_pieces(name, gradient.sizes().vec(), ours.recipe.base)) {
+      const auto mine = gradient.view({-1}).slice(0, start, start + piece.count());
+      const auto theirs = reference.tensor("grad." + piece.tensor).view({-1});
+      const double scale = std::max(theirs.norm().item<double>(), 1e-3 * global);
+      largest = std::max(largest, (mine - theirs).norm().item<double>() / scale);
+      start += piece.count();
+      ++compared;
+    }
+  }
+  CHECK(compared == static_cast<int>(reference.json()["gradients"]["l2"].size()));
+  CHECK(largest < reference.tolerance("grad_rel_l2"));
+}
+
+void check_generation(Loaded& ours, const Reference& reference) {
+  auto ids = reference.tensor("gen.prompt_ids");
+  const auto expected = reference.tensor("gen.new_ids");
+  std::vector<int64_t> made;
+  for (int64_t i = 0; i < expected.size(0); ++i) {
+    const auto bounds = at::arange(0, ids.size(0) + 1, ids.size(0));
+    const at::NoGradGuard no_grad;
+    const auto next =
+        ours.model->next_token_logits(make_batch(ids, at::full_like(ids, kIgnore), bounds))
+            .argmax();
+    made.push_back(next.item<int64_t>());
+    ids = at::cat({ids, next.view({1})});
+  }
+  CHECK(made == std::vector<int64_t>(expected.const_data_ptr<int64_t>(),
+                                     expected.const_data_ptr<int64_t>() + expected.numel()));
+}
+
+double gradient_norm(Model& model, Communicator& world) {
+  auto squares = at::zeros({1}, at::kDouble);
+  for (auto* shard : model.shards()) squares[0] += kernels::sum_of_squares(shard->gradient);
+  world.all_reduce(squares);
+  return std::sqrt(squares.item<double>());
+}
+
+/// The fixture's AdamW: decay on whatever has two dimensions or more.
+class FixtureAdamW {
+ public:
+  explicit FixtureAdamW(Model& model) : model_(model) {
+    for (auto* shard : model.shards())
+      states_.push_back({at::zeros_like(shard->master), at::zeros_like(shard->master)});
+  }
+  void update(kernels::AdamW settings) {
+    const auto shards = model_.shards();
+    for (size_t i = 0; i < shards.size(); ++i)
+      for (const auto& slice : shards[i]->slices) {
+        settings.weight_decay = slice.shape.size() >= 2 ? 0.1 : 0.0;
+        const auto part = [&](const at::Tensor& x) {
+          return x.narrow(0, slice.offset, slice.end - slice.begin);
+        };
+        auto parameter = part(shards[i]->master), m = part(states_[i].first),
+             v = part(states_[i].second);
+        kernels::adamw_(parameter, part(shards[i]->gradient), m, v, settings);
+      }
+  }
+
+ private:
+  Model& model_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> states_;
+};
+
+struct Distance {
+  double loss = 0, grad_norm = 0, final_logits = 0;
+};
+
+/// Largest distances from the 20 steps of the fixture.
+Distance follow_training(Loaded& ours, const Reference& reference, Communicator& world) {
+  const Json& training = reference.json()["training"];
+  const auto ids = reference.tensor("train.input_ids"), labels = reference.tensor("train.labels");
+  FixtureAdamW optimizer(*ours.model);
+  Distance distance;
+  for (int64_t step = 0; step < ids.size(0); ++step) {
+    const Json& expected = training["steps"][static_cast<size_t>(step)];
+    const double loss = ours.backward(rows_batch(ids[step], labels[step]));
+    const double norm = gradient_norm(*ours.model, world);
+    distance.loss = std::max(distance.loss, std::abs(loss - expected["loss"].get<double>()));
+    distance.grad_norm =
+        std::max(distance.grad_norm, std::abs(norm / expected["grad_norm"].get<double>() - 1));
+    optimizer.update({.lr = expected["lr"].get<double>(),
+                      .beta1 = training["optimizer"]["betas"][0],
+                      .beta2 = training["optimizer"]["betas"][1],
+                      .eps = training["optimizer"]["eps"],
+                      .step = step + 1,
+                      .gradient_scale = std::min(1.0, 1.0 / (norm + 1e-6))});
+  }
+  const auto batch = rows_batch(reference.tensor("input_ids"), reference.tensor("labels"));
+  const auto expected = reference.tensor("train.final_logits");
+  distance.final_logits = worst(ours.logits(batch), expected.view({-1, expected.size(-1)}));
+  return distance;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "hugging face: fixtures give transformers' logits, losses, gradients, packs and greedy ids",
+    "[hugging_face]") {
+  if (cases().empty()) WARN("skipped: no fixtures beside the checkout");
+  for (const auto& directory : cases()) {
+    INFO(directory.filename().string());
+    const Reference reference(directory);
+    const TempDir folder;
+    const Recipe recipe = recipe_from(directory, folder);
+    run_ranks(1, [&](Communicator& world) {
+      Loaded ours(recipe, world);
+      if (reference.has("logits")) check_forward(ours, reference);
+      if (reference.has("packed.logits")) check_packed(ours, reference);
+      if (reference.has("grad.model.norm.weight")) check_gradients(ours, reference);
+      if (reference.has("gen.new_ids")) check_generation(ours, reference);
+    });
+  }
+}
+
+TEST_CASE("hugging face: 20 training steps follow transformers', on 1, 2 and 4 ranks",
+          "[hugging_face]") {
+  for (const auto& directory : cases()) {
+    const Reference reference(directory);
+    if (!reference.has("train.input_ids")) continue;
+    for (const int ranks : {1, 2, 4}) {
+      INFO(directory.filename().string() << " on " << ranks);
+      const TempDir folder;
+      const Recipe recipe = recipe_from(directory, folder);
+      Distance distance;
+      run_ranks(ranks, [&](Communicator& world) {
+        const Reference own(directory);
+        Loaded ours(recipe, world);
+        const Distance mine = follow_training(ours, own, world);
+        if (world.rank() == 0) distance = mine;
+      });
+      const Json& tolerance = reference.json()["tolerance"]["training"];
+      CHECK(distance.loss < tolerance["loss_abs"].get<double>());
+      CHECK(distance.grad_norm < tolerance["grad_norm_rel"].get<double>());
+      CHECK(distance.final_logits < tolerance["final_logits_abs"].get<double>());
+    }
+  }
+}
