@@ -1,6 +1,7 @@
 #include "cmd/compute.h"
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
 #include "cmd/engine_library.h"
 #include "cmd/ranks.h"
@@ -24,12 +25,19 @@ void add_ranks_option(CLI::App& verb, ComputeArguments& arguments) {
 
 int compute(const std::string& verb, const ComputeArguments& arguments, Json options) {
   const std::string recipe = recipe_file(arguments.recipe.recipe);
+  auto overrides = arguments.recipe.overrides;
+  if (recipe != arguments.recipe.recipe) {
+    // A run's directory is its output, also after it has been moved.
+    overrides.insert(overrides.begin(),
+                     "output=" + std::filesystem::absolute(arguments.recipe.recipe).string());
+  }
+  const bool checkpoint = std::filesystem::exists(std::filesystem::path(recipe) / "manifest.json");
   // Of ranks started by mpirun the first checks for all; the engine reads the recipe again on each.
-  if (launched_rank() == 0) (void)read_recipe(recipe, arguments.recipe.overrides);
+  if (launched_rank() == 0 && !checkpoint) (void)read_recipe(recipe, overrides);
   options["json"] = arguments.json;
   const Json request{{"verb", verb},
                      {"recipe", recipe},
-                     {"overrides", arguments.recipe.overrides},
+                     {"overrides", overrides},
                      {"options", std::move(options)}};
   if (arguments.ranks > 0) {
     require<ConfigError>(launched_size() == 1,

@@ -35,10 +35,4 @@ void Mesh::fill(ParallelContext& context) {
   context.replicate = replicate_.get();
 }
 
-std::vector<int64_t> lanes_of(int data_rank, int data_size, int64_t packs) {
-  std::vector<int64_t> lanes;
-  for (int64_t lane = data_rank; lane < packs; lane += data_size) lanes.push_back(lane);
-  return lanes;
-}
-
 }  // namespace veomni

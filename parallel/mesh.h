@@ -40,7 +40,4 @@ class Mesh {
   std::unique_ptr<Communicator> data_, shard_, replicate_;
 };
 
-/// The lanes of a data rank: data_rank, data_rank + data_size, … below packs.
-std::vector<int64_t> lanes_of(int data_rank, int data_size, int64_t packs);
-
 }  // namespace veomni

@@ -10,7 +10,7 @@ namespace veomni {
 
 struct Request {
   std::string verb;                    ///< train | eval | generate
-  std::string target;                  ///< recipe, run directory or checkpoint
+  std::string target;                  ///< recipe file, or a checkpoint's directory
   std::vector<std::string> overrides;  ///< key=value
   Json options = Json::object();       ///< of the verb, by the long names of its flags
 };

@@ -55,25 +55,4 @@ void describe_run(const Recipe& recipe, const Plan& plan) {
   write_text(run / "plan.json", plan_json(recipe, plan).dump(2) + "\n");
 }
 
-Trained find_trained(const std::string& target, const std::vector<std::string>& overrides,
-                     const std::string& which) {
-  const fs::path path = target;
-  require<ConfigError>(
-      fs::exists(path),
-      "{}: no such file or directory; give a recipe, a run directory or a checkpoint", target);
-  if (fs::is_directory(path) && fs::exists(path / "manifest.json")) {
-    const Checkpoint checkpoint(path);
-    return {parse_recipe(checkpoint.state().at("recipe").dump(2), (path / "manifest.json").string(),
-                         overrides),
-            path};
-  }
-  auto recipe =
-      read_recipe(fs::is_directory(path) ? (path / "recipe.json").string() : target, overrides);
-  const fs::path run = fs::is_directory(path) ? fs::absolute(path) : fs::path(recipe.output);
-  const auto found = find_checkpoint(run, which.empty() ? "auto" : which);
-  require<ConfigError>(found.has_value(), "{}: has no complete checkpoint; train first",
-                       run.string());
-  return {std::move(recipe), *found};
-}
-
 }  // namespace veomni

@@ -20,13 +20,4 @@ StartPoint enter_run(const Recipe& recipe, const std::string& resume, bool overw
 /// Writes recipe.json and plan.json. Rank 0 only.
 void describe_run(const Recipe& recipe, const Plan& plan);
 
-/// The recipe and checkpoint of `target`: a recipe file (its output's newest checkpoint), a run directory, or a checkpoint.
-/// `which`: a step or path, empty for the newest. Throws ConfigError.
-struct Trained {
-  Recipe recipe;
-  std::filesystem::path checkpoint;
-};
-Trained find_trained(const std::string& target, const std::vector<std::string>& overrides,
-                     const std::string& which);
-
 }  // namespace veomni

@@ -69,18 +69,19 @@ void Session::together(const std::function<void()>& phase) {
 }
 
 void Session::build(const Recipe& recipe, const Json& state) {
+  recipe_ = recipe;
   together([&] {
-    plan_ = make_plan(recipe, world().size());
-    require<DeviceError>(recipe.train.device == "cpu",
+    plan_ = make_plan(recipe_, world().size());
+    require<DeviceError>(recipe_.train.device == "cpu",
                          "train.device: {} is not available in this build; set it to cpu",
-                         recipe.train.device);
+                         recipe_.train.device);
   });
   mesh_ = std::make_unique<Mesh>(world(), MeshShape{plan_.replicate, plan_.shard});
   mesh_->fill(context_);
-  context_.seed = recipe.seed;
-  context_.compute_bf16 = recipe.train.precision == "bf16";
-  together([&] { data_ = open_dataset(recipe, state); });
-  together([&] { model_ = build_model(recipe, data_->vocab_size(), context_); });
+  context_.seed = recipe_.seed;
+  context_.compute_bf16 = recipe_.train.precision == "bf16";
+  together([&] { data_ = open_dataset(recipe_, state); });
+  together([&] { model_ = build_model(recipe_, data_->vocab_size(), context_); });
 }
 
 void Session::clear() {

@@ -31,9 +31,11 @@ class Session {
   /// printed once. Collective.
   void together(const std::function<void()>& phase);
 
-  /// Plan, mesh, dataset and model of a recipe. `state`: the dataset's of a checkpoint, or null. Collective.
+  /// Plan, mesh, dataset and model of a recipe, which the session keeps: the model refers to it. `state`: the dataset's of
+  /// a checkpoint, or null. Collective.
   void build(const Recipe& recipe, const Json& state);
 
+  const Recipe& recipe() const { return recipe_; }
   const Plan& plan() const { return plan_; }
   Mesh& mesh() { return *mesh_; }
   Dataset& data() { return *data_; }
@@ -43,6 +45,7 @@ class Session {
 
  private:
   MpiSession& mpi_;
+  Recipe recipe_;
   Plan plan_;
   ParallelContext context_;
   std::unique_ptr<Mesh> mesh_;

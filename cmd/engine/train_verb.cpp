@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "cmd/engine/flat_math.h"
 #include "cmd/engine/request.h"
 #include "cmd/engine/run_directory.h"
 #include "cmd/engine/session.h"
@@ -13,7 +14,6 @@
 #include "core/train/generate.h"
 #include "core/train/stop.h"
 #include "core/train/trainer.h"
-#include "kernels/optimizer.h"
 
 namespace veomni {
 namespace {
@@ -33,14 +33,6 @@ double measure_peak_flops() {
   return best;
 }
 
-/// Longest text window the recipe trains on: generation reads no further back than the model has seen.
-int64_t text_context(const Recipe& recipe) {
-  int64_t context = 0;
-  for (const auto& source : recipe.sources)
-    context = std::max(context, source.keys.value("sample_tokens", int64_t{0}));
-  return context;
-}
-
 bool learns_text(const Recipe& recipe) {
   return !recipe.decoders.empty() && !recipe.tokenizer.empty();
 }
@@ -51,16 +43,6 @@ void show_sample(Session& session, const Recipe& recipe, int64_t step, RunLog* l
   const GenerateSettings settings{.tokens = 240, .context = text_context(recipe)};
   const auto text = generate_text(session.model(), *session.data().tokenizer(), "\n", settings, {});
   if (log != nullptr) log->sample(step, "generated text", text);
-}
-
-FlatMath flat_math() {
-  return {[](at::Tensor& parameter, const at::Tensor& gradient, at::Tensor& exp_avg,
-             at::Tensor& exp_avg_sq, const AdamWStep& s) {
-            kernels::adamw_(
-                parameter, gradient, exp_avg, exp_avg_sq,
-                {s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
-          },
-          [](const at::Tensor& x) { return kernels::sum_of_squares(x); }};
 }
 
 struct Start {
@@ -112,14 +94,15 @@ int run_train(const Request& request, MpiSession& mpi) {
   auto start = find_start(session, recipe, request.options);
   session.build(recipe, start.data_state);
   std::unique_ptr<RunLog> log;
+  int64_t steps = 0;
+  session.together([&] { steps = planned_steps(recipe, session.data()); });
   const int64_t first = start.opened ? start.opened->state().at("step").get<int64_t>() : 0;
   session.together([&] {
     if (session.rank() != 0) return;
     describe_run(recipe, session.plan());
-    log = std::make_unique<RunLog>(RunLogSettings{
-        recipe.output, first,
-        recipe.train.steps > 0 ? recipe.train.steps : estimate_steps(recipe, session.data()),
-        request.options.value("json", false)});
+    log = std::make_unique<RunLog>(
+        RunLogSettings{recipe.output, first, steps,
+                       request.options.value("json", false) ? Show::json : Show::people});
     log->note(describe(session, recipe));
     if (first > 0) log->note(fmt::format("resumed from {}", start.checkpoint->string()));
   });
@@ -131,6 +114,7 @@ int run_train(const Request& request, MpiSession& mpi) {
                    .data_group = session.mesh().data(),
                    .writes_shards = session.mesh().replicate().rank() == 0,
                    .packs_per_micro_batch = session.plan().packs_per_micro_batch,
+                   .planned_steps = steps,
                    .math = math,
                    .peak_flops = measure_peak_flops(),
                    .groups = {&session.mesh().shard(), &session.mesh().replicate()},

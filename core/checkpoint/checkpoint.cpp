@@ -207,7 +207,8 @@ std::vector<int64_t> list_checkpoints(const fs::path& checkpoints) {
   return steps;
 }
 
-std::optional<fs::path> find_checkpoint(const fs::path& run, const std::string& resume) {
+std::optional<fs::path> find_checkpoint(const fs::path& run, const std::string& resume,
+                                        const std::string& option) {
   const auto checkpoints = run / "checkpoints";
   if (resume == "auto") return newest(checkpoints);
   const bool digits =
@@ -218,14 +219,14 @@ std::optional<fs::path> find_checkpoint(const fs::path& run, const std::string& 
                     step);  // out of range: no such step either
     const auto steps = list_checkpoints(checkpoints);
     require<ConfigError>(std::find(steps.begin(), steps.end(), step) != steps.end(),
-                         "--resume {}: no such step; {}", resume, list_for_people(checkpoints));
+                         "{} {}: no such step; {}", option, resume, list_for_people(checkpoints));
     return checkpoints / checkpoint_name(step);
   }
   const fs::path path(resume);
   if (path_exists(path / kManifestName)) return path;
   if (const auto found = newest(path / "checkpoints")) return found;
   throw ConfigError(
-      fmt::format("--resume {}: is neither auto, a step, a checkpoint nor a run with one; {}",
+      fmt::format("{} {}: is neither auto, a step, a checkpoint nor a run with one; {}", option,
                   in_quotes(resume), list_for_people(checkpoints)));
 }
 

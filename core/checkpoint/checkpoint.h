@@ -78,8 +78,9 @@ class Checkpoint {
 
 /// --resume auto|STEP|PATH → the directory; nothing when `auto` finds none. `auto` is the highest
 /// step; PATH is a checkpoint, or a run directory (its highest step). Throws ConfigError naming
-/// what exists.
+/// `option` and what exists.
 std::optional<std::filesystem::path> find_checkpoint(const std::filesystem::path& run,
-                                                     const std::string& resume);
+                                                     const std::string& resume,
+                                                     const std::string& option = "--resume");
 
 }  // namespace veomni

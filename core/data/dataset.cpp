@@ -75,10 +75,10 @@ class RecipeDataset : public Dataset {
   bool finished(int64_t lane) const override { return feed().finished(lane); }
 
   Json cursors() const override {
-    Json cursors = Json::object();
-    for (const int64_t lane : feed().lanes())
-      cursors[std::to_string(lane)] = feed().state(lane).to_json(plan_);
-    return cursors;
+    return cursors_of([&](int64_t lane) { return feed().state(lane); });
+  }
+  Json cursors_before() const override {
+    return cursors_of([&](int64_t lane) { return feed().state_before(lane); });
   }
 
   std::vector<Sample> train_samples(int32_t source, int64_t begin, int64_t end) const override {
@@ -98,6 +98,14 @@ class RecipeDataset : public Dataset {
   }
 
  private:
+  template <class StateOf>
+  Json cursors_of(const StateOf& state_of) const {
+    Json cursors = Json::object();
+    for (const int64_t lane : feed().lanes())
+      cursors[std::to_string(lane)] = state_of(lane).to_json(plan_);
+    return cursors;
+  }
+
   std::vector<Sample> samples_of(int32_t source, bool eval, int64_t begin, int64_t end) const {
     const auto& from = sources_.at(static_cast<size_t>(source));
     require<Error>(begin >= 0 && end <= from->size(eval), "data: samples {}..{} of {}", begin, end,

@@ -20,16 +20,16 @@ struct LanePlan {
   std::vector<std::string> names;
   std::vector<double> weights;  ///< of the sources, by samples
   std::vector<int64_t> sizes;   ///< training samples of the sources
-  std::vector<int64_t>
-      ends;  ///< positions of each source's endless order that train.epochs allows; -1: no end
+  /// Positions of each source's endless order that train.epochs allows; -1: no end.
+  std::vector<int64_t> ends;
 };
 
 /// Where a lane stands: enough to go on with the same packs.
 struct LaneState {
   int64_t draws = 0;           ///< samples drawn
   std::vector<int64_t> reads;  ///< of them, by source
-  std::vector<std::pair<int32_t, int64_t>>
-      buffer;  ///< drawn but not packed: source and position, oldest first
+  /// Drawn but not packed: source and position, oldest first.
+  std::vector<std::pair<int32_t, int64_t>> buffer;
 
   Json to_json(const LanePlan& plan) const;
   /// Throws ConfigError when the plan's lanes, sources or their sizes are others than those of the

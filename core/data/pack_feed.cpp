@@ -1,5 +1,7 @@
 #include "core/data/pack_feed.h"
 
+#include <utility>
+
 #include "core/error.h"
 
 namespace veomni {
@@ -7,7 +9,7 @@ namespace veomni {
 PackFeed::PackFeed(std::vector<std::unique_ptr<Lane>> lanes, int64_t workers) {
   for (auto& lane : lanes) {
     auto slot = std::make_unique<Slot>();
-    slot->delivered = lane->state();
+    slot->before = slot->delivered = lane->state();
     slot->finished = slot->produced_last = lane->finished();
     slot->lane = std::move(lane);
     slots_.push_back(std::move(slot));
@@ -78,7 +80,10 @@ void PackFeed::work() {
 Pack PackFeed::next(int64_t lane) {
   std::unique_lock lock(mutex_);
   Slot& slot = this->slot(lane);
-  if (slot.finished) return {};
+  if (slot.finished) {
+    slot.before = slot.delivered;
+    return {};
+  }
   if (threads_.empty()) {
     slot.ready.push_back(prepare(*slot.lane));
   } else {
@@ -87,7 +92,7 @@ Pack PackFeed::next(int64_t lane) {
   }
   Ready ready = std::move(slot.ready.front());
   slot.ready.pop_front();
-  slot.delivered = std::move(ready.after);
+  slot.before = std::exchange(slot.delivered, std::move(ready.after));
   slot.finished = ready.last;
   lock.unlock();
   room_.notify_one();
@@ -102,6 +107,11 @@ bool PackFeed::finished(int64_t lane) const {
 LaneState PackFeed::state(int64_t lane) const {
   const std::lock_guard lock(mutex_);
   return slot(lane).delivered;
+}
+
+LaneState PackFeed::state_before(int64_t lane) const {
+  const std::lock_guard lock(mutex_);
+  return slot(lane).before;
 }
 
 std::vector<int64_t> PackFeed::lanes() const {

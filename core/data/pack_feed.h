@@ -29,7 +29,8 @@ class PackFeed {
   /// gives empty packs.
   Pack next(int64_t lane);
   bool finished(int64_t lane) const;
-  LaneState state(int64_t lane) const;  ///< after the packs that `next` gave
+  LaneState state(int64_t lane) const;         ///< after the packs that `next` gave
+  LaneState state_before(int64_t lane) const;  ///< before the last of them
   std::vector<int64_t> lanes() const;
 
  private:
@@ -42,7 +43,7 @@ class PackFeed {
     std::unique_ptr<Lane> lane;
     std::deque<Ready> ready;
     std::exception_ptr error;
-    LaneState delivered;
+    LaneState before, delivered;
     bool busy = false, produced_last = false, finished = false;
     int64_t produced = 0;
   };

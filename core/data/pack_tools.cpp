@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core/error.h"
-
 namespace veomni {
 namespace {
 
@@ -33,33 +31,21 @@ void Pack::append(const Sample& sample) {
   origins.emplace_back(sample.source, sample.index);
 }
 
-Pack merge(const std::vector<Pack>& packs) {
+Pack merge(const std::vector<const Pack*>& packs) {
   Pack merged;
-  for (const Pack& pack : packs) {
+  for (const Pack* pack : packs) {
     const auto start = static_cast<int32_t>(merged.ids.size());
-    extend(merged.ids, pack.ids);
-    extend(merged.labels, pack.labels);
-    extend(merged.positions, pack.positions);
-    extend(merged.label_weights, pack.label_weights);
-    for (size_t i = 1; i < pack.cu_seqlens.size(); ++i)
-      merged.cu_seqlens.push_back(start + pack.cu_seqlens[i]);
-    extend_moved(merged.pieces, pack.pieces, start);
-    extend_moved(merged.targets, pack.targets, start);
-    extend(merged.origins, pack.origins);
+    extend(merged.ids, pack->ids);
+    extend(merged.labels, pack->labels);
+    extend(merged.positions, pack->positions);
+    extend(merged.label_weights, pack->label_weights);
+    for (size_t i = 1; i < pack->cu_seqlens.size(); ++i)
+      merged.cu_seqlens.push_back(start + pack->cu_seqlens[i]);
+    extend_moved(merged.pieces, pack->pieces, start);
+    extend_moved(merged.targets, pack->targets, start);
+    extend(merged.origins, pack->origins);
   }
   return merged;
-}
-
-std::vector<Pack> pack_samples(const std::vector<Sample>& samples, int64_t pack_tokens) {
-  std::vector<Pack> packs;
-  for (const Sample& sample : samples) {
-    const auto length = static_cast<int64_t>(sample.ids.size());
-    require<Error>(length <= pack_tokens, "packing: a sample of {} tokens into {}", length,
-                   pack_tokens);
-    if (packs.empty() || packs.back().token_count() + length > pack_tokens) packs.emplace_back();
-    packs.back().append(sample);
-  }
-  return packs;
 }
 
 std::vector<size_t> fill_best(const std::vector<int64_t>& lengths, int64_t capacity) {

@@ -9,11 +9,7 @@ namespace veomni {
 
 /// The packs end to end as one (a micro-batch): positions of pieces and targets and cu_seqlens are
 /// moved, the order is kept.
-Pack merge(const std::vector<Pack>& packs);
-
-/// The samples in their order, as many in each pack as fit (evaluation). Throws Error when one is
-/// longer than a pack.
-std::vector<Pack> pack_samples(const std::vector<Sample>& samples, int64_t pack_tokens);
+Pack merge(const std::vector<const Pack*>& packs);
 
 /// Which items to take so that their lengths sum to as much as fits into `capacity`; among equals
 /// the earlier ones. Ascending. Cost: items × capacity / 64.

@@ -23,8 +23,8 @@ struct HostArray {
 /// One segment's input for its encoder.
 struct PartInput {
   int64_t token_count = 0;  ///< embeddings the encoder returns for it; boundary tokens not counted
-  std::vector<HostArray>
-      arrays;  ///< in the part's own fixed order, the same number for every segment
+  /// In the part's own fixed order, the same number for every segment.
+  std::vector<HostArray> arrays;
 };
 
 /// Calls its argument with each training record once, in file order.
@@ -45,7 +45,7 @@ class Preprocessor {
   virtual PartInput prepare(const Record& record, const SegmentConfig& segment,
                             uint64_t seed) const = 0;
 
-  /// An input of `token_count` 1 (or more) and weight nothing, for ranks that must run the part
+  /// An input of at least one token that counts for nothing: for ranks that must run the part
   /// without data.
   virtual PartInput dummy() const = 0;
 

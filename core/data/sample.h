@@ -96,6 +96,8 @@ class Dataset {
   /// State of the started lanes after the packs delivered so far: an object "lane number" → state.
   /// The objects of all ranks merged (Json::update) are what `start` takes, on any number of ranks.
   virtual Json cursors() const = 0;
+  /// The same, before the last pack that each lane delivered: from there it can be delivered again.
+  virtual Json cursors_before() const = 0;
   virtual bool finished(int64_t lane) const = 0;  ///< train.epochs: this lane has given its share
 
   /// The samples [begin, end) of a source's training split in file order, without augmentation: to

@@ -39,20 +39,26 @@ int64_t step_in(const Json& metrics) {
 
 struct RunLog::State {
   RunLogSettings settings;
-  Terminal terminal;
+  std::optional<Terminal> terminal;
   JsonLines metrics, samples;
   EventWriter events;
   bool closed = false;
 
   explicit State(const RunLogSettings& s)
       : settings(s),
-        terminal(s.json ? stderr : stdout, s.last_step),
         metrics(s.run / "metrics.jsonl", s.first_step),
         samples(s.run / "samples.jsonl", s.first_step),
-        events(s.run / "tensorboard", s.first_step) {}
+        events(s.run / "tensorboard", s.first_step) {
+    if (s.show != Show::nothing)
+      terminal.emplace(s.show == Show::json ? stderr : stdout, s.last_step);
+  }
+
+  void print_line(const std::string& line) {
+    if (terminal) terminal->line(line);
+  }
 
   void print_json(const std::string& line) {
-    if (!settings.json) return;
+    if (settings.show != Show::json) return;
     std::fputs((line + "\n").c_str(), stdout);
     std::fflush(stdout);
   }
@@ -75,7 +81,7 @@ void RunLog::step(const Json& metrics) {
   const int64_t step = step_in(metrics);
   state_->print_json(state_->metrics.append(metrics));
   state_->events.scalars(step, step_scalars(metrics));
-  state_->terminal.step(metrics);
+  if (state_->terminal) state_->terminal->step(metrics);
 }
 
 void RunLog::evaluation(const Json& metrics) {
@@ -86,22 +92,22 @@ void RunLog::evaluation(const Json& metrics) {
     scalars.push_back({"eval/" + path, number});
   }
   state_->events.scalars(step, scalars);
-  state_->terminal.line(evaluation_table(metrics));
+  state_->print_line(evaluation_table(metrics));
 }
 
 void RunLog::sample(int64_t step, const std::string& title, const std::string& text) {
   state_->print_json(state_->samples.append({{"step", step}, {"title", title}, {"text", text}}));
   state_->events.text(step, "sample/" + printable_text(title, false), printable_text(text, true));
-  state_->terminal.line(fmt::format("sample at step {}: {}\n{}\n", step,
-                                    printable_text(title, false), printable_text(text, true)));
+  state_->print_line(fmt::format("sample at step {}: {}\n{}\n", step, printable_text(title, false),
+                                 printable_text(text, true)));
 }
 
-void RunLog::note(const std::string& line) { state_->terminal.line(printable_text(line, true)); }
+void RunLog::note(const std::string& line) { state_->print_line(printable_text(line, true)); }
 
 void RunLog::close() {
   if (state_->closed) return;
   state_->closed = true;
-  state_->terminal.finish();
+  if (state_->terminal) state_->terminal->finish();
   write_report(state_->settings.run);
 }
 

@@ -10,11 +10,18 @@
 
 namespace veomni {
 
+/// What standard output and standard error get; the files are written in any case.
+enum class Show {
+  people,   ///< text on standard output
+  json,     ///< standard output gets JSON lines; people's text goes to standard error
+  nothing,  ///< for tests
+};
+
 struct RunLogSettings {
   std::filesystem::path run;  ///< run directory
   int64_t first_step = 0;  ///< on resume: lines of later steps are dropped from metrics.jsonl first
   int64_t last_step = 0;   ///< for the ETA
-  bool json = false;  ///< standard output gets JSON lines; people's text goes to standard error
+  Show show = Show::people;
 };
 
 class RunLog {

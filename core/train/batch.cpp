@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "core/data/pack_tools.h"
+
 namespace veomni {
 namespace {
 
@@ -52,43 +54,38 @@ EncoderInput collate(const std::vector<const PartInput*>& inputs, const std::vec
   return out;
 }
 
-/// Host-side columns of a batch while packs are appended.
-struct Columns {
-  std::vector<int64_t> ids, positions, labels, keys;
-  std::vector<float> label_weights;
-  std::vector<int32_t> cu_seqlens{0};
-  struct Head {
-    std::vector<int64_t> rows;
-    std::vector<float> labels, weights;
-  };
-  std::vector<Head> heads;
-  std::vector<std::vector<const PartInput*>> inputs;
-  std::vector<std::vector<int64_t>> rows;
-
-  void append(const Pack& pack, int64_t lane) {
-    const auto base = static_cast<int64_t>(ids.size());
-    ids.insert(ids.end(), pack.ids.begin(), pack.ids.end());
-    positions.insert(positions.end(), pack.positions.begin(), pack.positions.end());
-    labels.insert(labels.end(), pack.labels.begin(), pack.labels.end());
-    label_weights.insert(label_weights.end(), pack.label_weights.begin(), pack.label_weights.end());
-    for (int64_t t = 0; t < pack.token_count(); ++t) keys.push_back(lane << 32 | t);
-    for (size_t s = 1; s < pack.cu_seqlens.size(); ++s) {
-      cu_seqlens.push_back(static_cast<int32_t>(base) + pack.cu_seqlens[s]);
-    }
-    for (const auto& piece : pack.pieces) {
-      inputs[piece.encoder].push_back(piece.input.get());
-      for (int64_t t = 0; t < piece.input->token_count; ++t) {
-        rows[piece.encoder].push_back(base + piece.position + t);
-      }
-    }
-    for (const auto& target : pack.targets) {
-      auto& head = heads[target.head];
-      head.rows.push_back(base + target.position);
-      head.labels.push_back(static_cast<float>(target.value));
-      head.weights.push_back(static_cast<float>(target.weight));
-    }
+/// What dropout is drawn by: the same for a token wherever its lane is computed.
+at::Tensor noise_keys(const std::vector<const Pack*>& packs, const std::vector<int64_t>& lanes) {
+  std::vector<int64_t> keys;
+  for (size_t i = 0; i < packs.size(); ++i) {
+    for (int64_t t = 0; t < packs[i]->token_count(); ++t) keys.push_back(lanes[i] << 32 | t);
   }
-};
+  return to_tensor(keys, at::kLong);
+}
+
+EncoderInput encoder_input(const Pack& pack, int32_t encoder, const at::Tensor& keys) {
+  std::vector<const PartInput*> inputs;
+  std::vector<int64_t> rows;
+  for (const auto& piece : pack.pieces) {
+    if (piece.encoder != encoder) continue;
+    inputs.push_back(piece.input.get());
+    for (int64_t t = 0; t < piece.input->token_count; ++t) rows.push_back(piece.position + t);
+  }
+  return inputs.empty() ? EncoderInput{} : collate(inputs, rows, keys);
+}
+
+HeadTargets head_targets(const Pack& pack, int32_t head) {
+  std::vector<int64_t> rows;
+  std::vector<float> labels, weights;
+  for (const auto& target : pack.targets) {
+    if (target.head != head) continue;
+    rows.push_back(target.position);
+    labels.push_back(static_cast<float>(target.value));
+    weights.push_back(static_cast<float>(target.weight));
+  }
+  return {to_tensor(rows, at::kLong), to_tensor(labels, at::kFloat),
+          to_tensor(weights, at::kFloat)};
+}
 
 }  // namespace
 
@@ -105,34 +102,25 @@ PartUse parts_in(const std::vector<const Pack*>& packs, const Recipe& recipe) {
 
 Batch make_batch(const std::vector<const Pack*>& packs, const std::vector<int64_t>& lanes,
                  const PartUse& use, const Dataset& data, const Recipe& recipe) {
-  Columns columns;
-  columns.heads.resize(recipe.heads.size());
-  columns.inputs.resize(recipe.encoders.size());
-  columns.rows.resize(recipe.encoders.size());
-  for (size_t i = 0; i < packs.size(); ++i) columns.append(*packs[i], lanes[i]);
-
+  const Pack pack = merge(packs);
   Batch batch;
-  batch.ids = to_tensor(columns.ids, at::kLong);
-  batch.positions = to_tensor(columns.positions, at::kLong);
-  batch.cu_seqlens = to_tensor(columns.cu_seqlens, at::kInt);
-  batch.labels = to_tensor(columns.labels, at::kLong);
-  batch.label_weights = to_tensor(columns.label_weights, at::kFloat);
-  batch.noise_keys = to_tensor(columns.keys, at::kLong);
-  for (const auto label : columns.labels) batch.text_labels += label != kIgnore;
-  for (size_t e = 0; e < recipe.encoders.size(); ++e) {
-    auto& inputs = columns.inputs[e];
-    if (!inputs.empty()) {
-      batch.encoders.push_back(collate(inputs, columns.rows[e], batch.noise_keys));
-    } else if (use.encoders[e]) {
-      const PartInput dummy = data.preprocessor(static_cast<int32_t>(e)).dummy();
-      batch.encoders.push_back(collate({&dummy}, {}, batch.noise_keys));
-    } else {
-      batch.encoders.emplace_back();
+  batch.ids = to_tensor(pack.ids, at::kLong);
+  batch.positions = to_tensor(pack.positions, at::kLong);
+  batch.cu_seqlens = to_tensor(pack.cu_seqlens, at::kInt);
+  batch.labels = to_tensor(pack.labels, at::kLong);
+  batch.label_weights = to_tensor(pack.label_weights, at::kFloat);
+  batch.noise_keys = noise_keys(packs, lanes);
+  for (const auto label : pack.labels) batch.text_labels += label != kIgnore;
+  for (int32_t e = 0; e < static_cast<int32_t>(recipe.encoders.size()); ++e) {
+    auto input = encoder_input(pack, e, batch.noise_keys);
+    if (input.arrays.empty() && use.encoders[e]) {
+      const PartInput dummy = data.preprocessor(e).dummy();
+      input = collate({&dummy}, {}, batch.noise_keys);
     }
+    batch.encoders.push_back(std::move(input));
   }
-  for (const auto& head : columns.heads) {
-    batch.heads.push_back({to_tensor(head.rows, at::kLong), to_tensor(head.labels, at::kFloat),
-                           to_tensor(head.weights, at::kFloat)});
+  for (int32_t h = 0; h < static_cast<int32_t>(recipe.heads.size()); ++h) {
+    batch.heads.push_back(head_targets(pack, h));
   }
   return batch;
 }

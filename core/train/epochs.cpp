@@ -21,7 +21,8 @@ double mean_length(const Dataset& data, int32_t source, int64_t size) {
 
 }  // namespace
 
-int64_t estimate_steps(const Recipe& recipe, const Dataset& data) {
+int64_t planned_steps(const Recipe& recipe, const Dataset& data) {
+  if (recipe.train.steps > 0) return recipe.train.steps;
   double tokens = 0;
   for (size_t s = 0; s < recipe.sources.size(); ++s) {
     const auto source = static_cast<int32_t>(s);

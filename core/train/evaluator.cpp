@@ -84,8 +84,8 @@ Json head_metrics(const PartConfig& head, const std::vector<Prediction>& predict
 Evaluator::Evaluator(const Recipe& recipe, const Dataset& data, Model& model, Communicator& group)
     : recipe_(recipe), data_(data), model_(model), group_(group) {}
 
-void Evaluator::run_chunk(int32_t source, int64_t begin, int64_t end, Sums& sums) {
-  const auto samples = begin < end ? data_.eval_samples(source, begin, end) : std::vector<Sample>{};
+void Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector<Sample>& samples,
+                          Sums& sums) {
   Pack pack;
   for (const auto& sample : samples) pack.append(sample);
   ForwardOptions options;
@@ -123,14 +123,18 @@ Json Evaluator::run_source(int32_t source, int64_t limit) {
   Sums sums;
   sums.losses = at::zeros({static_cast<int64_t>(model_.losses().size())}, at::kDouble);
   sums.rows.resize(recipe_.heads.size());
-  const auto first = size > 0 ? data_.eval_samples(source, 0, 1) : std::vector<Sample>{};
-  const auto length = first.empty() ? 1 : static_cast<int64_t>(first[0].ids.size());
+  auto samples = data_.eval_samples(source, 0, std::min<int64_t>(1, size));
+  const auto length = samples.empty() ? 1 : static_cast<int64_t>(samples[0].ids.size());
   const int64_t chunk = std::max<int64_t>(1, kChunkTokens / std::max<int64_t>(1, length));
   // Every rank runs the same number of forwards, the last ones perhaps on nothing.
   const int64_t stride = chunk * group_.size();
   for (int64_t round = 0; round < size; round += stride) {
     const int64_t begin = std::min(size, round + chunk * group_.rank());
-    run_chunk(source, begin, std::min(size, begin + chunk), sums);
+    if (begin > 0) samples.clear();  // else the first has been read already
+    const auto read = begin + static_cast<int64_t>(samples.size());
+    for (auto& sample : data_.eval_samples(source, read, std::min(size, begin + chunk)))
+      samples.push_back(std::move(sample));
+    run_chunk(source, begin, samples, sums);
   }
   return report(source, sums);
 }

@@ -2,6 +2,7 @@
 // Evaluation of every source that has an eval split, each sample once, with the metrics of its own tasks.
 
 #include <cstdint>
+#include <vector>
 
 #include "core/json.h"
 #include "core/recipe/recipe.h"
@@ -11,6 +12,7 @@ namespace veomni {
 class Communicator;
 class Dataset;
 class Model;
+struct Sample;
 
 class Evaluator {
  public:
@@ -24,7 +26,7 @@ class Evaluator {
  private:
   struct Sums;
   Json run_source(int32_t source, int64_t limit);
-  void run_chunk(int32_t source, int64_t begin, int64_t end, Sums& sums);
+  void run_chunk(int32_t source, int64_t begin, const std::vector<Sample>& samples, Sums& sums);
   Json report(int32_t source, Sums& sums);
 
   const Recipe& recipe_;

@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include "core/error.h"
+#include "core/recipe/recipe.h"
 #include "core/train/batch.h"
 #include "core/train/model.h"
 
@@ -55,6 +56,13 @@ std::string generate_text(Model& model, const Tokenizer& tokenizer, const std::s
     shown = text.size();
   }
   return tokenizer.decode({ids.begin() + static_cast<int64_t>(start), ids.end()});
+}
+
+int64_t text_context(const Recipe& recipe) {
+  int64_t context = 0;
+  for (const auto& source : recipe.sources)
+    context = std::max(context, source.keys.value("sample_tokens", int64_t{0}));
+  return context;
 }
 
 }  // namespace veomni

@@ -26,4 +26,7 @@ std::string generate_text(Model& model, const Tokenizer& tokenizer, const std::s
                           const GenerateSettings& settings,
                           const std::function<void(const std::string&)>& piece);
 
+/// Longest text window the recipe trains on: generation reads no further back than the model has seen.
+int64_t text_context(const Recipe& recipe);
+
 }  // namespace veomni

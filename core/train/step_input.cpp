@@ -64,6 +64,14 @@ StepLoader::StepLoader(const Recipe& recipe, Dataset& data, const std::vector<Lo
                        Communicator& group, LaneShare share)
     : recipe_(recipe), data_(data), terms_(terms), group_(group), share_(std::move(share)) {}
 
+std::vector<int64_t> StepLoader::lanes() const {
+  std::vector<int64_t> lanes;
+  for (const auto lane : share_.lanes) {
+    if (lane >= 0) lanes.push_back(lane);
+  }
+  return lanes;
+}
+
 std::vector<int64_t> StepLoader::local_counts(const std::vector<std::vector<const Pack*>>& groups,
                                               const std::vector<PartUse>& uses) const {
   std::vector<int64_t> counts(kHeaderSize + terms_.size());

@@ -40,6 +40,9 @@ class StepLoader {
   StepLoader(const Recipe& recipe, Dataset& data, const std::vector<LossTerm>& terms,
              Communicator& group, LaneShare share);
 
+  /// The lanes this rank reads: what the dataset is started with.
+  std::vector<int64_t> lanes() const;
+
   /// Reads this rank's packs of the next step and agrees on counts, used parts and the stop flag in one int64
   /// all-reduce (design: section 8). Collective.
   StepInput next();

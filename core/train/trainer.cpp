@@ -7,9 +7,9 @@
 #include <cmath>
 
 #include "core/communicator.h"
+#include "core/data/fingerprint.h"
 #include "core/data/sample.h"
 #include "core/error.h"
-#include "core/train/epochs.h"
 #include "core/train/gather.h"
 #include "core/train/schedule.h"
 #include "core/train/snapshot.h"
@@ -50,10 +50,9 @@ Trainer::Trainer(TrainContext context)
       evaluator_(context.recipe, context.data, context.model, context.data_group),
       loader_(context.recipe, context.data, context.model.losses(), context.data_group,
               share_lanes(context.data_group.rank(), context.data_group.size(),
-                          context.recipe.train.packs, context.packs_per_micro_batch)),
-      planned_steps_(context.recipe.train.steps > 0
-                         ? context.recipe.train.steps
-                         : estimate_steps(context.recipe, context.data)) {}
+                          context.recipe.train.packs, context.packs_per_micro_batch)) {
+  if (context.world.rank() == 0) files_ = data_fingerprint(context.recipe);
+}
 
 void Trainer::restore(const Checkpoint& checkpoint) {
   load_snapshot(checkpoint, context_.model, &optimizer_);
@@ -136,13 +135,13 @@ std::string Trainer::first_not_finite(StepInput& input, int64_t step) {
   return {};
 }
 
-void Trainer::report_not_finite(StepInput& input, int64_t step, const Json& cursors) {
+void Trainer::report_not_finite(StepInput& input, int64_t step) {
   std::string name;
   for (const auto& mine : gather_texts(context_.data_group, first_not_finite(input, step))) {
     if (name.empty()) name = mine;
   }
   if (name.empty()) name = "the objective";
-  save(cursors);
+  save(context_.data.cursors_before());
   throw Error(
       fmt::format("train: step {}: {} is not finite; saved step {} ({}); lower the learning rate "
                   "or look at the data of this step",
@@ -193,6 +192,7 @@ void Trainer::save(const Json& cursors) {
   const Json state = {{"step", step_},
                       {"cursors", merged},
                       {"data", context_.data.state()},
+                      {"files", files_},
                       {"recipe", context_.recipe.resolved},
                       {"ranks", context_.world.size()}};
   save_snapshot(context_.model, optimizer_, context_.world,
@@ -206,27 +206,20 @@ void Trainer::save(const Json& cursors) {
 
 TrainResult Trainer::run() {
   const auto& train = context_.recipe.train;
-  std::vector<int64_t> lanes;
-  for (const auto lane : share_lanes(context_.data_group.rank(), context_.data_group.size(),
-                                     train.packs, context_.packs_per_micro_batch)
-                             .lanes) {
-    if (lane >= 0) lanes.push_back(lane);
-  }
-  context_.data.start(lanes, restored_cursors_);
+  context_.data.start(loader_.lanes(), restored_cursors_);
   int stop = 0;
   while (stop == 0 && (train.steps == 0 || step_ < train.steps)) {
     const auto begin = Clock::now();
     const double comm_before = comm_seconds();
-    const Json cursors = context_.data.cursors();
     auto input = loader_.next();
     const double data_seconds = seconds_since(begin);
     if (input.empty) break;
     const int64_t step = step_ + 1;
     auto outcome = train_step(input, step);
     if (!std::isfinite(outcome.loss) || !std::isfinite(outcome.grad_norm)) {
-      report_not_finite(input, step, cursors);
+      report_not_finite(input, step);
     }
-    outcome.lr = learning_rate(train.schedule, train.optimizer.lr, step, planned_steps_);
+    outcome.lr = learning_rate(train.schedule, train.optimizer.lr, step, context_.planned_steps);
     const double clip = train.optimizer.clip;
     const double scale = clip > 0 ? std::min(1.0, clip / (outcome.grad_norm + 1e-6)) : 1.0;
     optimizer_.update(outcome.lr, step, scale);
@@ -250,12 +243,42 @@ TrainResult Trainer::run() {
   return {step_, stop, evaluation_};
 }
 
+namespace {
+
+/// `recipe` without the paths of its data files.
+Json without_paths(Json recipe) {
+  for (auto& source : recipe.at("data").at("sources")) {
+    source.erase("path");
+    source.erase("labels");
+  }
+  return recipe;
+}
+
+void check_files(const Recipe& recipe, const Checkpoint& checkpoint) {
+  const auto& before = checkpoint.state().at("files");
+  const auto now = data_fingerprint(recipe);
+  for (const auto& [source, files] : now.items()) {
+    require<ConfigError>(
+        before.contains(source) && before.at(source) == files,
+        "{}: the files of data.sources.{} hold other data than this checkpoint was "
+        "trained on; give it the files it had, or train anew into another output",
+        checkpoint.directory().string(), source);
+  }
+}
+
+}  // namespace
+
 void check_resume(const Recipe& recipe, const Checkpoint& checkpoint) {
-  const auto& before = checkpoint.state().at("recipe");
+  const bool knows_files = checkpoint.state().contains("files");
+  const auto comparable = [&](const Json& resolved) {
+    return knows_files ? without_paths(resolved) : resolved;
+  };
+  const Json before = comparable(checkpoint.state().at("recipe"));
+  const Json after = comparable(recipe.resolved);
   const auto same = [&](const char* pointer) {
     const Json::json_pointer path(pointer);
     const Json was = before.contains(path) ? before.at(path) : Json(nullptr);
-    const Json is = recipe.resolved.contains(path) ? recipe.resolved.at(path) : Json(nullptr);
+    const Json is = after.contains(path) ? after.at(path) : Json(nullptr);
     require<ConfigError>(was == is,
                          "{}: {} differs from the recipe of this checkpoint ({} then, {} now); "
                          "put it back, or train anew into another output",
@@ -266,6 +289,7 @@ void check_resume(const Recipe& recipe, const Checkpoint& checkpoint) {
                           "/train/pack_tokens", "/train/optimizer/type"}) {
     same(key);
   }
+  if (knows_files) check_files(recipe, checkpoint);
 }
 
 }  // namespace veomni

@@ -29,8 +29,9 @@ struct TrainContext {
   Communicator& data_group;   ///< ranks that share the lanes
   bool writes_shards = true;  ///< of ranks with the same shard, one writes it
   int64_t packs_per_micro_batch = 1;
-  const FlatMath& math;                    ///< kernels of the update
-  double peak_flops = 0;                   ///< of this rank's device, for mfu; 0: mfu is left out
+  int64_t planned_steps = 0;  ///< of the whole run (epochs.h): what the schedule goes by
+  const FlatMath& math;       ///< kernels of the update
+  double peak_flops = 0;      ///< of this rank's device, for mfu; 0: mfu is left out
   std::vector<Communicator*> groups = {};  ///< all groups the model talks in, for comm_seconds
   RunLog* log = nullptr;                   ///< rank 0 only
 };
@@ -57,7 +58,7 @@ class Trainer {
   struct StepOutcome;
   StepOutcome train_step(StepInput& input, int64_t step);
   void backward(StepInput& input, int64_t step, at::Tensor& sums, double& flops);
-  [[noreturn]] void report_not_finite(StepInput& input, int64_t step, const Json& cursors);
+  [[noreturn]] void report_not_finite(StepInput& input, int64_t step);
   double comm_seconds() const;
   void log_step(const StepInput& input, const StepOutcome& outcome);
   void evaluate(bool whole);
@@ -69,13 +70,14 @@ class Trainer {
   Optimizer optimizer_;
   Evaluator evaluator_;
   StepLoader loader_;
-  int64_t planned_steps_ = 0;  ///< train.steps, or what train.epochs will take, about
   int64_t step_ = 0, saved_step_ = -1, evaluated_step_ = -1;
+  Json files_;  ///< of rank 0: what the data files held when this run started
   Json restored_cursors_, evaluation_;
 };
 
 /// The recipe a checkpoint was made with may differ from `recipe` in how long to train, not in what: throws ConfigError
-/// naming the first key (model, data, train.packs, train.pack_tokens, seed, …) that does.
+/// naming the first key (model, data, train.packs, train.pack_tokens, seed, …) that does. Data files may have moved: not
+/// their paths are compared but what they hold (core/data/fingerprint.h).
 void check_resume(const Recipe& recipe, const Checkpoint& checkpoint);
 
 }  // namespace veomni

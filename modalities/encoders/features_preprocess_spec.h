@@ -12,13 +12,14 @@
 namespace veomni {
 
 /// Keys of the recipe that the preprocessing reads; the encoder's spec adds its own.
-///   columns  object: column → "number" | "category" | { "type": "number" | "category",
-///            "transform": "none" | "log1p" (numbers; sign(x)·log(1 + |x|), so negatives are
-///            allowed), "bins": k (numbers: also the number of the quantile bin, as a categorical
-///            id), "table": NAME (categories: a table of model.tables; columns of one table share
-///            rows for equal values), "min_count": n (categories: rarer values are unseen), "list":
-///            { "max": n } (categories: a list of ids, one token each, the latest n are kept),
-///            "separator": characters that separate a list written as text, by default " |" }
+///   columns  object: column → "number" | "category" | { "type": "number" | "category", … } with
+///     "transform"  "none" | "log1p" (numbers): sign(x)·log(1 + |x|), so negatives are allowed
+///     "bins"       k (numbers): also the number of the quantile bin, as a categorical id
+///     "table"      NAME (categories): a table of model.tables; columns of one table share rows
+///                  for equal values
+///     "min_count"  n (categories): rarer values are unseen
+///     "list"       { "max": n } (categories): a list of ids, one token each, the latest n are kept
+///     "separator"  characters that separate a list written as text, by default " |"
 ///   rows     rows of the encoder's own table, which columns without `table` and all bins use
 Keys features_preprocess_keys();
 
@@ -39,15 +40,17 @@ FeaturesLayout features_layout(const PartConfig& config);
 
 /// `tables`: model.tables, name → { "rows", "hash" }.
 ///
-/// Numbers are standardised with the training rows' mean and standard deviation; missing: 0,
-/// flag 1. Rows of ids:
-///   hashed table       0 missing, else 1 + xxh64(value) mod (rows − 1)
-///   table by values    0 missing, 1 unseen, 2 + rank by frequency over all columns that share the
-///   table, then by bytes own table          the same, each column (and each column's bins:
-///   missing, then the bins) behind the one before
-/// Arrays: [0] numbers f32 [1, 2·Nn] (values, then missing flags), [1] ids i64 [1, Nc], [2] list
-/// ids i64 [L, 1],
-///         [3] list columns i64 [L, 1] (index into FeaturesLayout::lists).
+/// Numbers are standardised with the training rows' mean and standard deviation; a missing one is
+/// 0 and its flag 1. Rows of ids:
+///   hashed table     0 missing, else 1 + xxh64(value) mod (rows − 1)
+///   table by values  0 missing, 1 unseen, 2 + rank by frequency over all columns that share the
+///                    table, equal frequencies in byte order
+///   own table        the same, each column behind the one before; of bins: missing, then the bins
+/// Arrays:
+///   [0] numbers       f32 [1, 2·Nn], values, then missing flags
+///   [1] ids           i64 [1, Nc]
+///   [2] list ids      i64 [L, 1]
+///   [3] list columns  i64 [L, 1], index into FeaturesLayout::lists
 /// token_count: 1 + L, the row's token first, then the lists' elements, column by column.
 std::unique_ptr<Preprocessor> make_features_preprocessor(const PartConfig& config,
                                                          const Json& tables);

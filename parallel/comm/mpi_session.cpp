@@ -23,6 +23,8 @@ void prefer_shared_memory() {
   setenv("OMPI_MCA_pml", "ob1", kKeep);
   setenv("OMPI_MCA_btl", "self,vader", kKeep);
   setenv("OMPI_MCA_osc", "^ucx", kKeep);
+  // Alone, OpenMPI would start a daemon (orted) beside this process: 0.2 s, and one that a killed run leaves behind.
+  if (world == nullptr) setenv("OMPI_MCA_ess_singleton_isolated", "1", kKeep);
 }
 
 void initialise() {

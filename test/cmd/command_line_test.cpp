@@ -1,8 +1,3 @@
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
@@ -12,7 +7,7 @@
 #include "core/json.h"
 #include "core/recipe/starter.h"
 #include "support/paths.h"
-#include "test/cmd/process.h"
+#include "support/process.h"
 #include "test/core/recipe_fixture.h"
 
 namespace veomni::test {
@@ -23,37 +18,7 @@ std::string file_text(const std::string& path) {
   text << std::ifstream(path, std::ios::binary).rdbuf();
   return text.str();
 }
-
-void redirect(const std::string& path, int descriptor) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  dup2(file, descriptor);
-}
 }  // namespace
-
-Finished run_program(const std::vector<std::string>& command,
-                     const std::vector<std::string>& environment) {
-  const RecipeFolder folder;
-  const std::string out = (folder.path() / "out").string(), err = (folder.path() / "err").string();
-  const pid_t child = fork();
-  if (child == 0) {
-    redirect(out, STDOUT_FILENO);
-    redirect(err, STDERR_FILENO);
-    for (const std::string& entry : environment) putenv(const_cast<char*>(entry.c_str()));
-    std::vector<char*> words;
-    for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
-    words.push_back(nullptr);
-    execvp(words[0], words.data());
-    _exit(127);
-  }
-  int status = 0;
-  rusage usage{};
-  wait4(child, &status, 0, &usage);
-  const auto ms = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
-  };
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), file_text(out),
-          file_text(err), ms(usage.ru_utime) + ms(usage.ru_stime)};
-}
 
 }  // namespace veomni::test
 

@@ -1,19 +1,15 @@
 // --ranks with a stand-in engine: a small C library beside a copy of the program, so that exit
 // codes and signals are those of this file and nothing else.
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <thread>
 
 #include "core/recipe/starter.h"
 #include "support/paths.h"
-#include "test/cmd/process.h"
+#include "support/process.h"
 #include "test/core/recipe_fixture.h"
 
 using namespace veomni;
@@ -75,7 +71,6 @@ class Installation {
   test::Finished run(const std::string& ranks, const std::string& mode) const {
     return test::run_program(command(ranks), {"STAND_IN=" + mode});
   }
-  const fs::path& path() const { return folder_.path(); }
 
  private:
   test::RecipeFolder folder_;
@@ -85,21 +80,9 @@ class Installation {
 /// Runs `command` in the background, sends `signals` once both ranks are ready, and returns the
 /// exit code.
 int run_and_signal(const Installation& installation, const std::vector<int>& signals) {
-  const fs::path out = installation.path() / "out.txt";
-  fs::remove(out);  // of the run before
-  const pid_t child = fork();
-  if (child == 0) {
-    setenv("STAND_IN", "wait", 1);
-    if (freopen(out.c_str(), "w", stdout) == nullptr) _exit(99);
-    const std::vector<std::string> command = installation.command("2");
-    std::vector<char*> words;
-    for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
-    words.push_back(nullptr);
-    execv(words[0], words.data());
-    _exit(99);
-  }
+  test::Process process(installation.command("2"), {"STAND_IN=wait"});
   const auto count = [&](const std::string& word) {
-    std::ifstream lines(out);
+    std::istringstream lines(process.out());
     int found = 0;
     for (std::string line; std::getline(lines, line);)
       found += line.find(word) != std::string::npos;
@@ -109,13 +92,12 @@ int run_and_signal(const Installation& installation, const std::vector<int>& sig
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   for (const int signal : signals) {
-    kill(child, signal);
+    kill(process.id(), signal);
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
-  int status = 0;
-  waitpid(child, &status, 0);
+  const int code = process.wait().code;
   if (signals.size() == 1) CHECK(count("saved") == 2);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return code;
 }
 
 }  // namespace

@@ -10,34 +10,12 @@
 #include <sstream>
 #include <string>
 
+#include "support/temp_dir.h"
+
 namespace veomni_test {
 
-/// A directory of its own for one test case.
-class TemporaryDirectory {
- public:
-  explicit TemporaryDirectory(
-      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
-    auto pattern = (parent / "veomni_test_XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
-
-/// Memory instead of a disk where there is such a place: for tests that write very often.
-inline std::filesystem::path fast_directory() {
-  return ::access("/dev/shm", W_OK) == 0 ? std::filesystem::path("/dev/shm")
-                                         : std::filesystem::temp_directory_path();
-}
+using TemporaryDirectory = veomni::test::TempDir;
+using veomni::test::fast_directory;
 
 inline std::string slurp(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);

@@ -295,19 +295,36 @@ TEST_CASE("data: windows of a text move from epoch to epoch", "[core][data]") {
   CHECK(eval[1].labels.back() == static_cast<uint8_t>(text.back()));
 }
 
+TEST_CASE("data: from the cursors before the last packs, these come again", "[core][data]") {
+  const TempDir dir;
+  const auto workers = GENERATE(0, 2);
+  Recipe made = mixed(dir, 2, workers);
+  made.train.epochs = 1;
+  const auto data = open(made), again = open(made);
+  data->start({0, 1}, nullptr);
+  for (int step = 0; step < 100; ++step) {
+    const Pack first = data->next(0), second = data->next(1);
+    again->start({0, 1}, data->cursors_before());
+    CHECK((same(again->next(0), first) && same(again->next(1), second)));
+    CHECK(again->cursors() == data->cursors());
+    if (first.token_count() + second.token_count() == 0) break;
+  }
+  CHECK((data->finished(0) && data->finished(1)));
+}
+
 TEST_CASE("data: merging packs moves every position", "[core][data]") {
   const TempDir dir;
   const auto data = open(mixed(dir, 1, 0));
   const auto samples = data->train_samples(0, 0, 5);
-  const auto packs = pack_samples(samples, 9);
-  REQUIRE(packs.size() == 3);
-  Pack all;
-  for (const auto& sample : samples) all.append(sample);
-  CHECK(same(merge(packs), all));
+  Pack packs[2], all;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    packs[i / 3].append(samples[i]);
+    all.append(samples[i]);
+  }
+  CHECK(same(merge({&packs[0], &packs[1]}), all));
   CHECK(all.cu_seqlens == std::vector<int32_t>{0, 4, 8, 12, 16, 20});
   CHECK(all.targets[4].position == 19);
   CHECK(merge({}).token_count() == 0);
-  CHECK_THROWS_AS(pack_samples(samples, 3), Error);
 }
 
 TEST_CASE("data: inspect describes samples, lengths and packs", "[core][data]") {

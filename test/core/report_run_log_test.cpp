@@ -88,7 +88,7 @@ TEST_CASE(
   {
     Redirect out(stdout, directory / "out");
     Redirect err(stderr, directory / "err");
-    RunLog log({.run = directory / "run", .last_step = 1, .json = true});
+    RunLog log({.run = directory / "run", .last_step = 1, .show = Show::json});
     log.note("a note");
     log.step(step_of(1, 0.5));
     log.evaluation({{"step", 1}, {"eval", {{"a", {{"loss", 0.5}}}}}});
@@ -141,4 +141,18 @@ TEST_CASE("terminal: numbers are written for people", "[core][report]") {
   CHECK(duration_text(185) == "3 min 05 s");
   CHECK(duration_text(7800) == "2 h 10 min");
   CHECK(printable_text("a\x07\tb\nc\xff", false) == "a· b c\ufffd");
+}
+
+TEST_CASE("run log: with nothing to show it writes its files only", "[core][report]") {
+  TemporaryDirectory directory;
+  {
+    const Redirect out(stdout, directory / "out"), err(stderr, directory / "err");
+    RunLog log({.run = directory / "run", .last_step = 1, .show = Show::nothing});
+    log.note("hello");
+    log.step({{"step", 1}, {"loss", 2.0}});
+    log.close();
+  }
+  CHECK(slurp(directory / "out").empty());
+  CHECK(slurp(directory / "err").empty());
+  CHECK(read_json_lines(directory / "run" / "metrics.jsonl").size() == 1);
 }

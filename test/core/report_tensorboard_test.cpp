@@ -59,7 +59,7 @@ TEST_CASE("tensorboard: the real package reads scalars, texts and a resumed run"
         {"step_seconds", 0.1}};
   };
   const auto settings =
-      RunLogSettings{.run = directory / "run", .first_step = 0, .last_step = 6, .json = false};
+      RunLogSettings{.run = directory / "run", .first_step = 0, .last_step = 6, .show = Show::people};
   {
     Redirect out(stdout, directory / "out");
     RunLog log(settings);

@@ -80,7 +80,7 @@ Outcome train(Communicator& world, Layout layout, bool bf16) {
   Outcome outcome;
   for (int step = 0; step < 2; ++step) {
     for (const auto& unit : net.units) unit->zero_gradient();
-    for (const int64_t lane : lanes_of(mesh.data().rank(), mesh.data().size(), 4 * kMicroBatches)) {
+    for (int64_t lane = mesh.data().rank(); lane < 4 * kMicroBatches; lane += mesh.data().size()) {
       const at::Tensor x = input(static_cast<int>(lane)).requires_grad_();
       net.loss(x).backward();
       if (lane == 0 && step == 0) outcome.input_gradient = x.grad().clone();

@@ -113,9 +113,3 @@ TEST_CASE("mesh: sizes that do not fill the world are named", "[parallel][mesh]"
   CHECK_THROWS_AS((MeshShape{.replicate = 0}.resolve(8)), ConfigError);
   CHECK(MeshShape{.replicate = 2}.resolve(8).shard == 4);
 }
-
-TEST_CASE("mesh: lanes are dealt round", "[parallel][mesh]") {
-  CHECK(lanes_of(1, 3, 8) == std::vector<int64_t>{1, 4, 7});
-  CHECK(lanes_of(2, 3, 8) == std::vector<int64_t>{2, 5});
-  CHECK(lanes_of(5, 6, 3).empty());
-}

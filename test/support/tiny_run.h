@@ -1,9 +1,8 @@
 #pragma once
-// Small recipes on made-up data, trained in this process: what the tests of model, loop and resume share.
+// Trainings of the small recipes in this process: what the tests of model, loop and resume share.
 
 #include <ATen/core/Tensor.h>
 
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -12,24 +11,10 @@
 #include "core/communicator.h"
 #include "core/recipe/recipe.h"
 #include "core/train/trainer.h"
+#include "support/temp_dir.h"
+#include "support/tiny_recipes.h"
 
 namespace veomni::test {
-
-/// A directory that goes away with its owner.
-class TempDir {
- public:
-  TempDir();
-  ~TempDir();
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-/// Writes text, images and customers into `folder` and returns the path of a recipe over them: every kind of part.
-std::string write_omni_recipe(const std::filesystem::path& folder);
-/// A mixture of experts on text.
-std::string write_moe_recipe(const std::filesystem::path& folder);
 
 struct RunOptions {
   int replicate = 1, shard = 1;

@@ -1,0 +1,17 @@
+#pragma once
+// What eval and generate start with: a trained model, ready on all ranks.
+
+#include <cstdint>
+
+#include "cmd/engine/request.h"
+#include "cmd/engine/session.h"
+
+namespace veomni {
+
+/// Finds the recipe and checkpoint that the request names: target a recipe file (a checkpoint of its output) or a
+/// checkpoint's directory; option `checkpoint`: auto (the newest), a step or a path. Then builds dataset and model in
+/// `session`, loads the parameters, and returns the checkpoint's step. Collective; errors leave on all ranks as
+/// Session::together's.
+int64_t load_trained(Session& session, const Request& request);
+
+}  // namespace veomni
