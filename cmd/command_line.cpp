@@ -15,7 +15,7 @@ namespace veomni {
 namespace {
 
 /// Verbs of the design that a later version brings.
-constexpr const char* kLaterVerbs[] = {"plan", "profile", "export", "distil", "distill"};
+constexpr const char* kLaterVerbs[] = {"plan", "profile", "distil", "distill"};
 
 std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
@@ -73,6 +73,7 @@ void add_verbs(CLI::App& app, Action& action) {
   add_train(app, action);
   add_eval(app, action);
   add_generate(app, action);
+  add_export(app, action);
   add_validate(app, action);
   add_schema(app, action);
   add_inspect(app, action);

@@ -14,6 +14,7 @@
 #include "core/train/generate.h"
 #include "core/train/stop.h"
 #include "core/train/trainer.h"
+#include "modalities/import.h"
 
 namespace veomni {
 namespace {
@@ -93,6 +94,9 @@ int run_train(const Request& request, MpiSession& mpi) {
   session.together([&] { recipe = read_recipe(request.target, request.overrides); });
   auto start = find_start(session, recipe, request.options);
   session.build(recipe, start.data_state);
+  if (!start.opened && !recipe.from.empty())
+    session.together(
+        [&] { import_weights(session.model(), recipe.base, HuggingFaceWeights(recipe.from)); });
   std::unique_ptr<RunLog> log;
   int64_t steps = 0;
   session.together([&] { steps = planned_steps(recipe, session.data()); });

@@ -1,9 +1,9 @@
 #include "core/hugging_face/weights.h"
 
-#include <bit>
 #include <cstring>
 
 #include "core/error.h"
+#include "core/hugging_face/half.h"
 #include "core/json.h"
 
 namespace veomni {
@@ -12,10 +12,6 @@ namespace {
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr size_t kIndexBytes = size_t{64} << 20;
-
-float bf16_to_float(uint16_t bits) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-}
 
 template <class From, class Convert>
 void convert(const void* data, int64_t begin, int64_t count, float* out, const Convert& to_float) {
@@ -28,15 +24,6 @@ void convert(const void* data, int64_t begin, int64_t count, float* out, const C
 }
 
 }  // namespace
-
-float half_to_float(uint16_t bits) {
-  const uint32_t sign = (bits & 0x8000u) << 16, exponent = (bits >> 10) & 31u,
-                 mantissa = bits & 0x3ffu;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | mantissa << 13);
-  if (exponent > 0) return std::bit_cast<float>(sign | (exponent + 112u) << 23 | mantissa << 13);
-  const float small = static_cast<float>(mantissa) * 0x1p-24F;  // subnormal or zero
-  return sign ? -small : small;
-}
 
 HuggingFaceWeights::HuggingFaceWeights(const std::filesystem::path& directory)
     : directory_(directory) {

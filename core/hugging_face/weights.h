@@ -36,7 +36,4 @@ class HuggingFaceWeights {
   std::map<std::string, SafetensorsTensor> tensors_;
 };
 
-/// A half-precision number's value (IEEE 754 binary16).
-float half_to_float(uint16_t bits);
-
 }  // namespace veomni

@@ -24,11 +24,13 @@ void apply_from(Json& recipe, const Document& document, const std::string& recip
     document.fail_value({"model", "from"}, "must be the path of a model directory");
   const auto folder = std::filesystem::path(recipe_path).parent_path();
   const auto directory = (folder / model["from"].get<std::string>()).lexically_normal();
+  const Json given =
+      model.contains("base") && model["base"].is_object() ? model["base"] : Json::object();
+  // A run's own recipe holds the whole base; going on with the run does not need the directory.
+  if (given.contains("hidden_size") && !std::filesystem::exists(directory / "config.json")) return;
   Json base = read_hugging_face_config(directory);
   if (!recipe.contains("tokenizer"))
     base.erase("vocab_size");  // a model without text has no token embedding
-  const Json given =
-      model.contains("base") && model["base"].is_object() ? model["base"] : Json::object();
   for (const auto& [key, value] : given.items()) {
     if (base.contains(key) && base[key] != value && !kFree.contains(key))
       document.fail_value(

@@ -230,8 +230,6 @@ const std::vector<Row> kNotAvailable{
      "parallel.tensor: this key is not available in this version"},
     {R"("output")", R"("parallel": { "shard": 0 }, "output")", "0",
      "parallel.shard: must be at least 1"},
-    {R"("tables")", R"("from": "hf", "tables")", R"("from")",
-     "model.from: this key is not available in this version; leave it out and give model.base"},
     {R"("tables")", R"("lora": {}, "tables")", R"("lora")",
      "model.lora: this key is not available in this version"},
     {R"("rows": 1000)", R"("rows": 1000, "placement": "rows")", R"("placement")",

@@ -1,0 +1,194 @@
+#include "modalities/export_spec.h"
+
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "core/checkpoint/file_io.h"
+#include "core/checkpoint/safetensors.h"
+#include "core/error.h"
+#include "core/hugging_face/config.h"
+#include "core/hugging_face/half.h"
+#include "modalities/base/block_spec.h"
+#include "modalities/base/hugging_face_spec.h"
+
+namespace veomni {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// One tensor of the export: elements [begin, begin + count) of one of our parameters.
+struct Item {
+  HuggingFacePiece piece;
+  std::string parameter;
+  std::vector<int64_t> shape;  ///< of the parameter
+  int64_t begin = 0;
+};
+
+int64_t vocabulary(const Recipe& recipe, const Checkpoint& checkpoint) {
+  const std::string embedding = "model.embed_tokens.weight";
+  require<ConfigError>(
+      checkpoint.has(embedding),
+      "export: {} has no text embedding; only models that read or write text have a class in "
+      "transformers",
+      recipe.name);
+  return checkpoint.shape(embedding).at(0);
+}
+
+std::vector<Item> list_items(const BaseConfig& base, std::set<std::string>& exported) {
+  std::vector<Item> items;
+  for (const auto& unit : describe_base(base, base.vocab_size, 1, 0))
+    for (const auto& parameter : unit.parameters) {
+      int64_t begin = 0;
+      for (const auto& piece : hugging_face_pieces(parameter.name, parameter.shape, base)) {
+        items.push_back({piece, parameter.name, parameter.shape, begin});
+        begin += piece.count();
+        exported.insert(parameter.name);
+      }
+    }
+  return items;
+}
+
+std::vector<float> read_floats(const Checkpoint& checkpoint, const std::string& name,
+                               const std::vector<int64_t>& shape, int64_t begin, int64_t count) {
+  std::vector<float> values(static_cast<size_t>(count));
+  checkpoint.read({name, "F32", shape, begin, begin + count, values.data()});
+  return values;
+}
+
+std::vector<char> encode(const std::string& name, const std::vector<float>& values,
+                         const std::string& dtype) {
+  std::vector<char> bytes(values.size() * (dtype == "fp32" ? 4 : 2));
+  if (dtype == "fp32") {
+    std::memcpy(bytes.data(), values.data(), bytes.size());
+    return bytes;
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t bits = dtype == "bf16" ? float_to_bf16(values[i]) : float_to_half(values[i]);
+    require<ConfigError>(
+        dtype == "bf16" || !std::isfinite(values[i]) || (bits & 0x7c00u) != 0x7c00u,
+        "export: {} holds {}, which fp16 cannot; use bf16 or fp32", name, values[i]);
+    std::memcpy(bytes.data() + 2 * i, &bits, 2);
+  }
+  return bytes;
+}
+
+/// Items of each file, none larger than `limit` bytes unless a single tensor is.
+std::vector<std::vector<Item>> split(const std::vector<Item>& items, int64_t element_bytes,
+                                     int64_t limit) {
+  std::vector<std::vector<Item>> files(1);
+  int64_t bytes = 0;
+  for (const auto& item : items) {
+    const int64_t size = item.piece.count() * element_bytes;
+    if (!files.back().empty() && bytes + size > limit) {
+      files.emplace_back();
+      bytes = 0;
+    }
+    files.back().push_back(item);
+    bytes += size;
+  }
+  return files;
+}
+
+void write_file(const fs::path& path, const std::vector<Item>& items, const Checkpoint& checkpoint,
+                const std::string& dtype) {
+  std::vector<std::vector<char>> data;
+  std::vector<SafetensorsTensor> tensors;
+  for (const auto& item : items) {
+    data.push_back(
+        encode(item.piece.tensor,
+               read_floats(checkpoint, item.parameter, item.shape, item.begin, item.piece.count()),
+               dtype));
+    const char* name = dtype == "fp32" ? "F32" : dtype == "bf16" ? "BF16" : "F16";
+    tensors.push_back({item.piece.tensor, name, item.piece.shape, data.back().data()});
+  }
+  write_safetensors(path, tensors, {{"format", "pt"}});
+}
+
+void write_json(const fs::path& path, const Json& json) {
+  write_file_atomically(path, json.dump(2) + "\n");
+}
+
+void write_weights(const std::vector<Item>& items, const Checkpoint& checkpoint,
+                   const ExportSettings& settings, ExportResult& result) {
+  const int64_t element_bytes = settings.dtype == "fp32" ? 4 : 2;
+  const auto files = split(items, element_bytes, settings.shard_bytes);
+  Json map = Json::object();
+  for (size_t i = 0; i < files.size(); ++i) {
+    const auto name = files.size() == 1
+                          ? std::string("model.safetensors")
+                          : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, files.size());
+    write_file(settings.directory / name, files[i], checkpoint, settings.dtype);
+    for (const auto& item : files[i]) {
+      map[item.piece.tensor] = name;
+      result.bytes += item.piece.count() * element_bytes;
+    }
+  }
+  result.tensors = static_cast<int64_t>(items.size());
+  result.files = static_cast<int64_t>(files.size());
+  if (files.size() > 1)
+    write_json(settings.directory / "model.safetensors.index.json",
+               {{"metadata", {{"total_size", result.bytes}}}, {"weight_map", map}});
+}
+
+/// Parameters that belong to no tensor of the class.
+int64_t write_rest(const Recipe& recipe, const Checkpoint& checkpoint,
+                   const std::set<std::string>& exported, const fs::path& directory) {
+  std::vector<std::vector<float>> data;
+  std::vector<SafetensorsTensor> tensors;
+  for (const auto& name : checkpoint.names()) {
+    if (exported.contains(name) || name.starts_with("optimizer.") || name.starts_with("buffer."))
+      continue;
+    const auto shape = checkpoint.shape(name);
+    int64_t count = 1;
+    for (const int64_t size : shape) count *= size;
+    data.push_back(read_floats(checkpoint, name, shape, 0, count));
+    tensors.push_back({name, "F32", shape, data.back().data()});
+  }
+  write_safetensors(directory / "veomni.safetensors", tensors);
+  write_json(directory / "veomni.json", recipe.resolved);
+  return static_cast<int64_t>(tensors.size());
+}
+
+void write_configs(const Recipe& recipe, int64_t vocab_size, const ExportSettings& settings) {
+  Json base = recipe.resolved.at("model").at("base");
+  base["vocab_size"] = vocab_size;
+  Json config = make_hugging_face_config(base, recipe.train.pack_tokens);
+  config["torch_dtype"] = settings.dtype == "fp32"   ? "float32"
+                          : settings.dtype == "bf16" ? "bfloat16"
+                                                     : "float16";
+  write_json(settings.directory / "config.json", config);
+  bool generation = false;
+  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json",
+                           "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
+                           "vocab.json", "merges.txt", "chat_template.jinja"}) {
+    const auto source = fs::path(recipe.from) / name;
+    if (recipe.from.empty() || !fs::is_regular_file(source)) continue;
+    fs::copy_file(source, settings.directory / name);
+    generation = generation || std::string(name) == "generation_config.json";
+  }
+  if (!generation)
+    write_json(settings.directory / "generation_config.json", {{"do_sample", false}});
+}
+
+}  // namespace
+
+ExportResult export_hugging_face(const Recipe& recipe, const Checkpoint& checkpoint,
+                                 const ExportSettings& settings) {
+  const int64_t vocab_size = vocabulary(recipe, checkpoint);
+  require<ConfigError>(!fs::exists(settings.directory) || fs::is_empty(settings.directory),
+                       "export: {} is there already and not empty; name another directory",
+                       settings.directory.string());
+  BaseConfig base = recipe.base;
+  base.vocab_size = vocab_size;
+  std::set<std::string> exported;
+  const auto items = list_items(base, exported);
+  fs::create_directories(settings.directory);
+  ExportResult result;
+  write_configs(recipe, vocab_size, settings);
+  write_weights(items, checkpoint, settings, result);
+  result.rest = write_rest(recipe, checkpoint, exported, settings.directory);
+  return result;
+}
+
+}  // namespace veomni
