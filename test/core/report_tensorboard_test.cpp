@@ -58,8 +58,8 @@ TEST_CASE("tensorboard: the real package reads scalars, texts and a resumed run"
         {"grad_norm", 0.5},   {"lr", 1e-3},   {"tokens_per_second", 1000.0},
         {"step_seconds", 0.1}};
   };
-  const auto settings =
-      RunLogSettings{.run = directory / "run", .first_step = 0, .last_step = 6, .show = Show::people};
+  const auto settings = RunLogSettings{
+      .run = directory / "run", .first_step = 0, .last_step = 6, .show = Show::people};
   {
     Redirect out(stdout, directory / "out");
     RunLog log(settings);
