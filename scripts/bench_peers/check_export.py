@@ -26,27 +26,24 @@ def run(*arguments):
 
 
 def windows(recipe_path):
-    """The held-back samples: windows of sample_tokens characters and the one that follows, ids in order of code points."""
+    """The held-back samples: sample_tokens characters and the one that follows, ids in order of code points."""
     source = shapes.source_of(shapes.read_recipe(recipe_path))
     text = (recipe_path.parent / source["path"]).read_text()
     ids = {c: i for i, c in enumerate(sorted(set(text)))}
-    return text, ids, source["sample_tokens"], source["split"]["eval"]
+    data = torch.tensor([ids[c] for c in text])
+    begin, end = (round(fraction * len(data)) for fraction in source["split"]["eval"])
+    length = source["sample_tokens"]
+    return [data[start: min(start + length + 1, end)] for start in range(begin, end - 1, length)]
 
 
 def loss_of(model, recipe_path):
-    text, ids, length, (begin, end) = windows(recipe_path)
-    data = torch.tensor([ids[c] for c in text])
-    samples = (len(data) - 1) // length + (1 if (len(data) - 1) % length else 0)
-    first, last = round(begin * samples), round(end * samples)
-    total, count = 0.0, 0
+    rows, total, count = windows(recipe_path), 0.0, 0
     with torch.no_grad():
-        for s in range(first, last, 64):
-            starts = range(s, min(s + 64, last))
-            rows = [data[k * length: k * length + length + 1] for k in starts]
-            for size in {len(row) for row in rows}:
-                batch = torch.stack([row for row in rows if len(row) == size])
+        for size in {len(row) for row in rows}:
+            for batch in torch.stack([row for row in rows if len(row) == size]).split(64):
                 logits = model(input_ids=batch[:, :-1]).logits
-                total += torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="sum").item()
+                total += torch.nn.functional.cross_entropy(
+                    logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="sum").item()
                 count += batch[:, 1:].numel()
     return total / count
 
