@@ -17,11 +17,8 @@ enum Purpose : uint64_t { kChoose = 1, kOrder = 2 };
 Json LaneState::to_json(const LanePlan& plan) const {
   Json waiting = Json::array();
   for (const auto& [source, position] : buffer) waiting.push_back({source, position});
-  return {{"packs", plan.lanes},
-          {"sizes", plan.sizes},
-          {"draws", draws},
-          {"reads", reads},
-          {"buffer", waiting}};
+  return {{"packs", plan.lanes}, {"sizes", plan.sizes}, {"draws", draws},
+          {"reads", reads},      {"tokens", tokens},    {"buffer", waiting}};
 }
 
 LaneState LaneState::from_json(const Json& json, const LanePlan& plan) try {
@@ -43,7 +40,9 @@ LaneState LaneState::from_json(const Json& json, const LanePlan& plan) try {
   LaneState state;
   state.draws = json.at("draws").get<int64_t>();
   state.reads = json.at("reads").get<std::vector<int64_t>>();
-  require<ConfigError>(state.reads.size() == sizes.size(), "checkpoint: a data cursor is damaged");
+  state.tokens = json.value("tokens", std::vector<int64_t>(sizes.size(), 0));
+  require<ConfigError>(state.reads.size() == sizes.size() && state.tokens.size() == sizes.size(),
+                       "checkpoint: a data cursor is damaged");
   for (const auto& item : json.at("buffer")) {
     state.buffer.emplace_back(item.at(0).get<int32_t>(), item.at(1).get<int64_t>());
     const auto& [source, position] = state.buffer.back();
@@ -58,6 +57,7 @@ LaneState LaneState::from_json(const Json& json, const LanePlan& plan) try {
 Lane::Lane(const LanePlan& plan, int64_t number, LaneState state)
     : plan_(plan), number_(number), state_(std::move(state)) {
   state_.reads.resize(plan.sources.size(), 0);
+  state_.tokens.resize(plan.sources.size(), 0);
 }
 
 LaneState Lane::state() const {
@@ -90,6 +90,37 @@ Sample Lane::build(int32_t source, int64_t position) const {
   return plan_.sources[s]->sample(place, epoch, false, plan_.seed);
 }
 
+// The source of the next draw; the number of sources when none is open.
+size_t Lane::choose_source() const {
+  const size_t none = plan_.sources.size();
+  const auto wide = [](int64_t n) { return static_cast<uint64_t>(n); };
+  double total = 0;
+  for (size_t s = 0; s < none; ++s) total += open(s) ? plan_.weights[s] : 0;
+  size_t chosen = none;
+  if (plan_.by_tokens) {
+    double least = 0;
+    for (size_t s = 0; s < none; ++s) {
+      if (!open(s)) continue;
+      const double offset = unit(mix_key({plan_.seed, kChoose, wide(number_), s})) *
+                            static_cast<double>(plan_.pack_tokens) / total;
+      const double drawn = static_cast<double>(state_.tokens[s]) / plan_.weights[s] + offset;
+      if (chosen == none || drawn < least) {
+        chosen = s;
+        least = drawn;
+      }
+    }
+    return chosen;
+  }
+  double mark = total * unit(mix_key({plan_.seed, kChoose, wide(number_), wide(state_.draws)}));
+  for (size_t s = 0; s < none; ++s) {
+    if (!open(s)) continue;
+    chosen = s;
+    mark -= plan_.weights[s];
+    if (mark < 0) break;
+  }
+  return chosen;
+}
+
 // Adds the next sample to the buffer; false when train.epochs has given this lane its share.
 bool Lane::draw() {
   if (!state_.buffer.empty()) {  // after a resume: drawn before, and not yet built again
@@ -98,22 +129,13 @@ bool Lane::draw() {
     state_.buffer.erase(state_.buffer.begin());
     return true;
   }
-  double total = 0;
-  for (size_t s = 0; s < plan_.sources.size(); ++s) total += open(s) ? plan_.weights[s] : 0;
-  if (total <= 0) return false;
-  const auto wide = [](int64_t n) { return static_cast<uint64_t>(n); };
-  double mark = total * unit(mix_key({plan_.seed, kChoose, wide(number_), wide(state_.draws)}));
-  size_t chosen = 0;
-  for (size_t s = 0; s < plan_.sources.size(); ++s) {
-    if (!open(s)) continue;
-    chosen = s;
-    mark -= plan_.weights[s];
-    if (mark < 0) break;
-  }
+  const size_t chosen = choose_source();
+  if (chosen == plan_.sources.size()) return false;
   const int64_t at = position(chosen);
   drawn_.push_back({static_cast<int32_t>(chosen), at, build(static_cast<int32_t>(chosen), at)});
   ++state_.draws;
   ++state_.reads[chosen];
+  state_.tokens[chosen] += drawn_.back().length();
   return true;
 }
 

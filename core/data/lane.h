@@ -18,7 +18,8 @@ struct LanePlan {
   int64_t lanes = 1, pack_tokens = 1;
   std::vector<const SampleSource*> sources;
   std::vector<std::string> names;
-  std::vector<double> weights;  ///< of the sources, by samples
+  std::vector<double> weights;  ///< of the sources
+  bool by_tokens = false;       ///< weights count tokens, otherwise samples
   std::vector<int64_t> sizes;   ///< training samples of the sources
   /// Positions of each source's endless order that train.epochs allows; -1: no end.
   std::vector<int64_t> ends;
@@ -28,6 +29,7 @@ struct LanePlan {
 struct LaneState {
   int64_t draws = 0;           ///< samples drawn
   std::vector<int64_t> reads;  ///< of them, by source
+  std::vector<int64_t> tokens;  ///< in them, by source
   /// Drawn but not packed: source and position, oldest first.
   std::vector<std::pair<int32_t, int64_t>> buffer;
 
@@ -37,7 +39,8 @@ struct LaneState {
   static LaneState from_json(const Json& json, const LanePlan& plan);
 };
 
-/// Draw t of lane l chooses a source by weight from the counter (seed, l, t); read j of a source
+/// Draw t of lane l chooses a source by weight from the counter (seed, l, t); or, where weights count tokens, the source
+/// whose tokens drawn so far are furthest behind its weight (lanes start at seeded offsets). Read j of a source
 /// takes its position l + j · lanes in the endless concatenation of its per-epoch permutations. A
 /// pack takes drawn samples in order until one does not fit; then, from the last few taken and at
 /// most kLookAhead further ones, those that fill it best. The oldest sample always goes along, so
@@ -63,6 +66,7 @@ class Lane {
 
   bool open(size_t source) const;
   int64_t position(size_t source) const;
+  size_t choose_source() const;
   bool draw();
   bool have(size_t count);
   Sample build(int32_t source, int64_t position) const;

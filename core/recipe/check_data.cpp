@@ -275,9 +275,28 @@ void check_unused(const Recipe& recipe, const Document& document, const Usage& u
 
 }  // namespace
 
+namespace {
+
+/// Weights of samples and of tokens cannot be compared.
+void check_weight_by(const Recipe& recipe, const Document& document) {
+  const auto of = [&](size_t i) {
+    return recipe.sources[i].keys.at("weight_by").get<std::string>();
+  };
+  for (size_t i = 0; i < recipe.sources.size(); ++i)
+    for (size_t other = 0; other < recipe.sources.size(); ++other)
+      if (of(i) == "tokens" && of(other) != "tokens")
+        document.fail_value(
+            {"data", "sources", std::to_string(i), "weight_by"},
+            fmt::format("\"tokens\", but another source says \"{}\"; give all the same",
+                        of(other)));
+}
+
+}  // namespace
+
 void check_data(const Recipe& recipe, const Document& document) {
   Usage usage;
   for (size_t i = 0; i < recipe.sources.size(); ++i) SourceCheck(recipe, document, i).run(usage);
+  check_weight_by(recipe, document);
   check_text(recipe, document, usage);
   check_unused(recipe, document, usage);
 }

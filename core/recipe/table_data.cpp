@@ -155,10 +155,9 @@ Key source_key() {
                     .exclusive_minimum = true},
                    {.name = "weight_by",
                     .type = Type::string,
-                    .doc = "what weight counts",
+                    .doc = "what weight counts; the same in every source",
                     .default_value = "samples",
-                    .choices = {"samples"},
-                    .instead = "leave it out or give \"samples\""},
+                    .choices = {"samples", "tokens"}},
                    split_key(),
                    sample_key(),
                    targets_key(),
@@ -183,7 +182,7 @@ Key data_key() {
                     .minimum = 1,
                     .maximum = 4096,
                     .items = {source_key()}},
-                   reserved_key("weight_by", "leave it out: weight counts samples")}};
+                   reserved_key("weight_by", "give it in every source")}};
 }
 
 std::vector<std::string> format_fields(const std::string& format) {
