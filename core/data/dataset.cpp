@@ -128,6 +128,7 @@ class RecipeDataset : public Dataset {
   }
 
   void make_vocabulary(const Json& state) {
+    context_.vocab = recipe_.base.vocab_size;  // ids of format tokens need no tokenizer
     if (recipe_.tokenizer.empty()) return;
     if (state.is_null()) {
       tokenizer_ = make_tokenizer(recipe_.tokenizer, [&](const auto& visit) {

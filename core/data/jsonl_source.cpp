@@ -45,7 +45,8 @@ class JsonlSource : public Source {
     for (const auto& path : config.paths) add_file(path);
     const std::vector<std::string> known(seen_.begin(), seen_.end());
     for (size_t i = 0; i < fields.size() && origins_.size() > 0; ++i)
-      if (!found_[i]) require_field(config, config.paths.front(), fields[i], known);
+      if (!found_[i] && !(config.format == "tokens" && fields[i] == "labels"))
+        require_field(config, config.paths.front(), fields[i], known);
   }
 
   int64_t size() const override { return origins_.size(); }

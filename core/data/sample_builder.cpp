@@ -34,6 +34,12 @@ int32_t part_index(const std::vector<PartConfig>& parts, const std::string& name
       fmt::format("{}: there is no part '{}'; known: {}", where, name, join_names(names)));
 }
 
+namespace {
+
+constexpr const char* kLabels = "labels";  // of format tokens; may be absent
+
+}  // namespace
+
 std::vector<std::string> needed_fields(const SourceConfig& config, const SampleContext& context) {
   std::vector<std::string> fields;
   const auto need = [&](const std::string& field) {
@@ -54,6 +60,7 @@ std::vector<std::string> needed_fields(const SourceConfig& config, const SampleC
     }
   }
   for (const auto& target : config.targets) need(target.field);
+  if (config.format == "tokens") need(kLabels);
   need(config.sample_weight);
   need(config.group);
   return fields;
@@ -66,7 +73,7 @@ SampleBuilder::SampleBuilder(int32_t number, const SourceConfig& config,
   require<ConfigError>(!config.sample.empty(), "{}.sample: must have at least one segment", where);
   for (const auto& segment : config.sample) {
     const bool text = segment.part == "text";
-    require<ConfigError>(!text || context.tokenizer != nullptr,
+    require<ConfigError>(!text || config.format == "tokens" || context.tokenizer != nullptr,
                          "{}.sample: text needs a tokenizer; add \"tokenizer\": \"characters\"",
                          where);
     encoders_.push_back(
@@ -96,7 +103,9 @@ Sample SampleBuilder::build(int64_t index, uint64_t seed) const {
   try {
     sample.weight = sample_weight(record);
     for (size_t i = 0; i < config_.sample.size(); ++i) {
-      if (encoders_[i] < 0)
+      if (encoders_[i] < 0 && config_.format == "tokens")
+        add_ids(config_.sample[i], record, sample);
+      else if (encoders_[i] < 0)
         add_text(config_.sample[i], record, sample);
       else
         add_piece(i, record, seed, sample);
@@ -133,6 +142,40 @@ void SampleBuilder::add_text(const SegmentConfig& segment, const Record& record,
   // The position before each learned token predicts it; nothing stands before a sample's first.
   for (size_t i = start == 0 ? 1 : 0; segment.learn && i < ids.size(); ++i)
     sample.labels[start + i - 1] = ids[i];
+}
+
+namespace {
+
+/// A list of integers; null when the field is missing.
+const std::vector<int64_t>* integers(const Record& record, const std::string& field) {
+  const Value* value = record.find(field);
+  if (value == nullptr || std::holds_alternative<std::monostate>(*value)) return nullptr;
+  const auto* list = std::get_if<std::vector<int64_t>>(value);
+  require<ConfigError>(list != nullptr, "{}: is no list of integers; give token ids", field);
+  return list;
+}
+
+}  // namespace
+
+void SampleBuilder::add_ids(const SegmentConfig& segment, const Record& record,
+                            Sample& sample) const {
+  const auto* ids = integers(record, segment.field);
+  if (ids == nullptr) return;
+  const auto* labels = integers(record, kLabels);
+  if (labels == nullptr) labels = ids;  // a line without labels: all of it is learned
+  require<ConfigError>(labels->size() == ids->size(),
+                       "{}: has {} labels for {} ids; give one for each", kLabels, labels->size(),
+                       ids->size());
+  const size_t start = sample.ids.size();
+  for (const auto* list : {ids, labels})
+    for (const int64_t id : *list)
+      require<ConfigError>((id >= 0 && id < context_.vocab) || (list == labels && id == kIgnore),
+                           "{}: id {} is outside of the {} ids of model.base.vocab_size",
+                           list == ids ? segment.field : std::string(kLabels), id, context_.vocab);
+  sample.ids.insert(sample.ids.end(), ids->begin(), ids->end());
+  sample.labels.resize(sample.ids.size(), kIgnore);
+  for (size_t i = start == 0 ? 1 : 0; segment.learn && i < labels->size(); ++i)
+    if ((*labels)[i] != kIgnore) sample.labels[start + i - 1] = (*labels)[i];
 }
 
 void SampleBuilder::add_piece(size_t segment, const Record& record, uint64_t seed,

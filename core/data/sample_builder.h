@@ -46,6 +46,8 @@ class SampleBuilder {
     std::vector<std::string> positive, classes;
   };
 
+  /// Ids as they are; labels are aligned with them, so labels[t] is what position t − 1 predicts.
+  void add_ids(const SegmentConfig& segment, const Record& record, Sample& sample) const;
   void add_text(const SegmentConfig& segment, const Record& record, Sample& sample) const;
   void add_piece(size_t segment, const Record& record, uint64_t seed, Sample& sample) const;
   void add_targets(const Record& record, Sample& sample) const;

@@ -65,7 +65,7 @@ class RecordSamples : public SampleSource {
       const std::function<void(std::string_view, const std::string&)>& visit) const override {
     Record record;
     for (const auto& segment : config_.sample) {
-      if (segment.part != "text") continue;
+      if (segment.part != "text" || config_.format == "tokens") continue;
       const std::string field = segment.field.empty() ? "text" : segment.field;
       for (int64_t i = 0; i < source_->size(); ++i) {
         source_->read(i, record, false);

@@ -15,6 +15,7 @@ const std::map<std::string, Open>& openers() {
                                                     {"idx", open_idx},
                                                     {"images", open_images},
                                                     {"jsonl", open_jsonl},
+                                                    {"tokens", open_jsonl},
                                                     {"lines", open_lines}};
   return table;
 }
@@ -36,7 +37,7 @@ std::unique_ptr<Source> open_source(const SourceConfig& config,
 }
 
 std::vector<std::string> source_formats() {
-  return {"text", "lines", "jsonl", "csv", "idx", "images"};
+  return {"text", "lines", "jsonl", "tokens", "csv", "idx", "images"};
 }
 
 }  // namespace veomni

@@ -15,7 +15,7 @@ using Kind = SpecRegistry::Kind;
 /// What the sources use of the model, to find parts that nothing uses.
 struct Usage {
   std::set<std::string> encoders, heads;
-  bool text = false, learn = false;
+  bool text = false, ids = false, learn = false;  ///< text to be made tokens; tokens as they are
 };
 
 class SourceCheck {
@@ -91,7 +91,7 @@ class SourceCheck {
     const SegmentConfig& segment = source_.sample[index];
     const Path path = child(at("sample"), std::to_string(index));
     if (segment.part == "text") {
-      usage.text = true;
+      (source_.format == "tokens" ? usage.ids : usage.text) = true;
       usage.learn = usage.learn || segment.learn;
       if (segment.learn && !find_part(recipe_.decoders, "text")) {
         fail(child(path, "learn"),
@@ -239,10 +239,16 @@ void check_text(const Recipe& recipe, const Document& document, const Usage& usa
         {}, "missing key 'tokenizer' (how text becomes tokens); give \"characters\" or \"bytes\"");
   }
   if (!usage.text && !recipe.tokenizer.empty()) {
-    document.fail_key({"tokenizer"}, "has no effect: no sample has a text segment; remove it");
+    document.fail_key({"tokenizer"},
+                      "has no effect: no sample has a text segment that it encodes; remove it");
   }
   const int64_t vocab = recipe.base.vocab_size;
-  if (!usage.text && vocab != 0) {
+  if (usage.ids && vocab == 0) {
+    document.fail_value(
+        {"model", "base"},
+        "missing key 'vocab_size' (how many ids there are); format 'tokens' does not say");
+  }
+  if (!usage.text && !usage.ids && vocab != 0) {
     document.fail_key({"model", "base", "vocab_size"},
                       "has no effect: no sample has a text segment; remove it");
   }

@@ -14,6 +14,16 @@ namespace {
 const std::set<std::string> kFree = {"router_aux_loss_coef", "router_z_loss_coef", "balance",
                                      "initializer_range"};
 
+/// Text to encode, or ids.
+bool has_text(const Json& recipe) {
+  if (recipe.contains("tokenizer")) return true;
+  const auto sources = Json::json_pointer("/data/sources");
+  if (!recipe.contains(sources) || !recipe.at(sources).is_array()) return false;
+  for (const Json& source : recipe.at(sources))
+    if (source.is_object() && source.value("format", Json(nullptr)) == "tokens") return true;
+  return false;
+}
+
 }  // namespace
 
 void apply_from(Json& recipe, const Document& document, const std::string& recipe_path) {
@@ -29,8 +39,7 @@ void apply_from(Json& recipe, const Document& document, const std::string& recip
   // A run's own recipe holds the whole base; going on with the run does not need the directory.
   if (given.contains("hidden_size") && !std::filesystem::exists(directory / "config.json")) return;
   Json base = read_hugging_face_config(directory);
-  if (!recipe.contains("tokenizer"))
-    base.erase("vocab_size");  // a model without text has no token embedding
+  if (!has_text(recipe)) base.erase("vocab_size");  // such a model has no token embedding
   for (const auto& [key, value] : given.items()) {
     if (base.contains(key) && base[key] != value && !kFree.contains(key))
       document.fail_value(

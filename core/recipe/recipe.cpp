@@ -91,7 +91,8 @@ SourceConfig read_source(const Json& json) {
     take(segment, "part", config.part);
     take(segment, "field", config.field);
     take(segment, "learn", config.learn);
-    if (config.part == "text" && config.field.empty()) config.field = "text";
+    if (config.part == "text" && config.field.empty())
+      config.field = source.format == "tokens" ? "input_ids" : "text";
   }
   for (const auto& [head, target] : json["targets"].items()) {
     const Json keys = target.is_string() ? Json{{"field", target}} : target;
