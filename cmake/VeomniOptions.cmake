@@ -28,3 +28,9 @@ if(VEOMNI_SANITIZE)
     $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${VEOMNI_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined>)
   target_link_options(veomni_options INTERFACE -fsanitize=${VEOMNI_SANITIZE})
 endif()
+
+# Linked into the programs that start MPI: leak reports of sanitizer builds then name Open MPI's components.
+add_library(veomni_leak_names INTERFACE)
+if(VEOMNI_SANITIZE)
+  target_sources(veomni_leak_names INTERFACE ${CMAKE_SOURCE_DIR}/test/support/keep_loaded.cpp)
+endif()

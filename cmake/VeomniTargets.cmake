@@ -36,7 +36,7 @@ target_link_libraries(veomni_engine PUBLIC veomni_base veomni::torch MPI::MPI_C)
 
 file(GLOB front_sources CONFIGURE_DEPENDS cmd/*.cpp)
 add_executable(veomni ${front_sources})
-target_link_libraries(veomni PRIVATE veomni_base CLI11::CLI11 ${CMAKE_DL_LIBS})
+target_link_libraries(veomni PRIVATE veomni_base veomni_leak_names CLI11::CLI11 ${CMAKE_DL_LIBS})
 add_dependencies(veomni veomni_engine)
 
 include(VeomniCuda OPTIONAL)
