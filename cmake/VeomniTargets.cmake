@@ -1,11 +1,12 @@
 # veomni (the front) and libveomni_base.so know no LibTorch; libveomni_engine.so is loaded when a verb computes.
 file(GLOB base_sources CONFIGURE_DEPENDS
-  core/*.cpp core/recipe/*.cpp core/data/*.cpp core/checkpoint/*.cpp core/hugging_face/*.cpp core/report/*.cpp parallel/plan/*.cpp
+  core/*.cpp core/recipe/*.cpp core/data/*.cpp core/tokenizer/*.cpp core/checkpoint/*.cpp core/hugging_face/*.cpp
+  core/report/*.cpp parallel/plan/*.cpp
   modalities/*_spec.cpp modalities/*/*_spec.cpp)
 add_library(veomni_base SHARED ${base_sources} modalities/all.cpp)
 target_compile_definitions(veomni_base PRIVATE VEOMNI_SPECS_ONLY VEOMNI_VERSION="${PROJECT_VERSION}")
 target_link_libraries(veomni_base PUBLIC veomni_options fmt::fmt nlohmann_json::nlohmann_json
-  PRIVATE ZLIB::ZLIB PNG::PNG JPEG::JPEG)
+  PRIVATE ZLIB::ZLIB PNG::PNG JPEG::JPEG veomni::pcre2 veomni::utf8proc)
 
 # The hot loops of the CPU kernels: plain C++ compiled once for each instruction set, chosen at start-up.
 file(GLOB cpu_kernel_sources CONFIGURE_DEPENDS kernels/cpu/*_loops.cpp)

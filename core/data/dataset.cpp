@@ -139,7 +139,7 @@ class RecipeDataset : public Dataset {
       require<ConfigError>(
           saved != state.end() && saved->is_object(),
           "tokenizer: the checkpoint holds none; use the recipe it was trained with");
-      tokenizer_ = restore_tokenizer(*saved);
+      tokenizer_ = restore_tokenizer(*saved, recipe_.tokenizer);
     }
     const int64_t size = tokenizer_->vocab_size(), wanted = recipe_.base.vocab_size;
     require<ConfigError>(

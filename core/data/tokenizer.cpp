@@ -2,6 +2,7 @@
 
 #include "core/data/text.h"
 #include "core/error.h"
+#include "core/tokenizer/file_tokenizer.h"
 
 namespace veomni {
 namespace {
@@ -97,17 +98,37 @@ std::unique_ptr<Tokenizer> fit_characters(const TextStream& texts) {
   return std::make_unique<CharactersTokenizer>(std::move(characters));
 }
 
+// The checkpoint does not hold the file: the recipe says where it is, and it must be the same.
+std::unique_ptr<Tokenizer> restore_file(const Json& state, const std::string& recipe_kind) {
+  require<ConfigError>(
+      is_tokenizer_file(recipe_kind),
+      "tokenizer: the checkpoint was trained with a tokenizer file, but the recipe "
+      "says '{}'; give the file",
+      recipe_kind);
+  auto made = std::make_unique<FileTokenizer>(recipe_kind);
+  require<ConfigError>(made->state() == state,
+                       "{}: is not the tokenizer that this checkpoint was trained with (its "
+                       "checksum differs); put that one back",
+                       recipe_kind);
+  return made;
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind, const TextStream& texts) {
   if (kind == "bytes") return std::make_unique<BytesTokenizer>();
   if (kind == "characters") return fit_characters(texts);
-  throw ConfigError(fmt::format("tokenizer: unknown kind '{}'; known: characters, bytes", kind));
+  return std::make_unique<FileTokenizer>(kind);
 }
 
-std::unique_ptr<Tokenizer> restore_tokenizer(const Json& state) {
+bool is_tokenizer_file(const std::string& kind) {
+  return !kind.empty() && kind != "bytes" && kind != "characters";
+}
+
+std::unique_ptr<Tokenizer> restore_tokenizer(const Json& state, const std::string& recipe_kind) {
   const std::string kind = state.at("type").get<std::string>();
   if (kind == "bytes") return std::make_unique<BytesTokenizer>();
+  if (kind == "file") return restore_file(state, recipe_kind);
   require<ConfigError>(kind == "characters", "checkpoint: unknown tokenizer '{}'", kind);
   const std::string text = state.at("characters").get<std::string>();
   std::vector<int32_t> characters;

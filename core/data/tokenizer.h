@@ -1,5 +1,5 @@
 #pragma once
-// The tokenizers that need no files: code points and bytes.
+// The tokenizers that a recipe can name: code points, bytes, or a file (core/tokenizer).
 
 #include <functional>
 #include <memory>
@@ -15,11 +15,17 @@ using TextStream =
     std::function<void(const std::function<void(std::string_view, const std::string&)>&)>;
 
 /// `characters`: ids are the places of the distinct UTF-8 code points of all texts, in ascending
-/// order. `bytes`: 256 ids. Throws ConfigError for other kinds, and `where: invalid UTF-8 at byte
-/// N; …` for texts that are not UTF-8.
+/// order. `bytes`: 256 ids. Any other kind is the path of a tokenizer.json or tokenizer.model, or of
+/// a directory that holds one. Throws ConfigError, and `where: invalid UTF-8 at byte N; …` for texts
+/// that are not UTF-8.
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind, const TextStream& texts);
 
-/// A tokenizer from what its `state` gave.
-std::unique_ptr<Tokenizer> restore_tokenizer(const Json& state);
+/// True when a recipe's `tokenizer` is a path.
+bool is_tokenizer_file(const std::string& kind);
+
+/// A tokenizer from what its `state` gave. That of a file is read from the path `recipe_kind`;
+/// throws ConfigError where it is another file than then.
+std::unique_ptr<Tokenizer> restore_tokenizer(const Json& state,
+                                             const std::string& recipe_kind = "");
 
 }  // namespace veomni

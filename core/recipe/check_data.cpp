@@ -235,8 +235,9 @@ class SourceCheck {
 
 void check_text(const Recipe& recipe, const Document& document, const Usage& usage) {
   if (usage.text && recipe.tokenizer.empty()) {
-    document.fail_value(
-        {}, "missing key 'tokenizer' (how text becomes tokens); give \"characters\" or \"bytes\"");
+    document.fail_value({},
+                        "missing key 'tokenizer' (how text becomes tokens); give \"characters\", "
+                        "\"bytes\" or a path");
   }
   if (!usage.text && !recipe.tokenizer.empty()) {
     document.fail_key({"tokenizer"},

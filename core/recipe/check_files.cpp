@@ -49,6 +49,19 @@ void check_paths(const Json& paths, bool folder_allowed, const Path& path,
   }
 }
 
+void check_tokenizer(const Recipe& recipe, const Document& document) {
+  const std::string& tokenizer = recipe.tokenizer;
+  if (tokenizer.empty() || tokenizer == "characters" || tokenizer == "bytes") return;
+  if (std::error_code error; !fs::exists(tokenizer, error)) {
+    document.fail_value(
+        {"tokenizer"},
+        fmt::format("no such file: {}; give \"characters\", \"bytes\", or the path of a "
+                    "tokenizer.json or tokenizer.model",
+                    tokenizer));
+  }
+  check_file(tokenizer, true, {"tokenizer"}, document);
+}
+
 void check_output(const Recipe& recipe, const Document& document) {
   for (fs::path folder = recipe.output; !folder.empty(); folder = folder.parent_path()) {
     std::error_code error;
@@ -79,6 +92,7 @@ void check_files(const Recipe& recipe, const Document& document) {
       check_paths(source.keys["labels"], false, child(path, "labels"), document);
     }
   }
+  check_tokenizer(recipe, document);
   check_output(recipe, document);
 }
 

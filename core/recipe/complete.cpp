@@ -104,6 +104,10 @@ void complete_rest(Json& resolved, const std::string& recipe_path) {
   if (!resolved.contains("output"))
     resolved["output"] = "runs/" + resolved["name"].get<std::string>();
   resolved["output"] = absolute(folder, resolved["output"].get<std::string>());
+  if (resolved.contains("tokenizer")) {
+    Json& tokenizer = resolved["tokenizer"];
+    if (tokenizer != "characters" && tokenizer != "bytes") make_absolute(tokenizer, folder);
+  }
   for (Json& source : resolved["data"]["sources"]) {
     make_absolute(source["path"], folder);
     if (source.contains("labels")) make_absolute(source["labels"], folder);

@@ -117,7 +117,7 @@ struct Recipe {
   std::vector<PartConfig> encoders, decoders, heads;
   std::map<std::string, double>
       loss_weights;       ///< head or decoder name → fixed weight (1 by default)
-  std::string tokenizer;  ///< characters | bytes | "" when there is no text
+  std::string tokenizer;  ///< characters | bytes | absolute path | "" when there is no text
   std::vector<SourceConfig> sources;
   TrainConfig train;
   EvalConfig eval;

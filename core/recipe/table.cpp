@@ -111,9 +111,10 @@ Key recipe_key() {
           model_key(),
           {.name = "tokenizer",
            .type = Type::string,
-           .doc = "how text becomes tokens",
-           .choices = {"characters", "bytes"},
-           .instead = "give \"characters\" or \"bytes\""},
+           .doc = "how text becomes tokens: characters, bytes, or the path of a tokenizer.json, a "
+                  "tokenizer.model, or a directory that holds one",
+           .minimum = 1,
+           .maximum = 4096},
           data_key(),
           train_key(),
           eval_key(),

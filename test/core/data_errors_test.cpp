@@ -162,7 +162,7 @@ TEST_CASE("data: bad labels, numbers, weights and sizes are refused with file an
          r.tokenizer = "characters", r.sources[0].sample = {segment("text", "x", true)};
        },
        "a.csv:2: x: invalid UTF-8 at byte 0"},
-      {"x,y\n1,0\n", [](Recipe& r) { r.tokenizer = "words"; }, "tokenizer: unknown kind 'words'"},
+      {"x,y\n1,0\n", [](Recipe& r) { r.tokenizer = "words"; }, "words: no such tokenizer"},
       {"x,y\n12,0\n", [](Recipe& r) { r.tokenizer = "bytes", r.base.vocab_size = 100; },
        "model.base.vocab_size: is 100"},
       {"x,y\n1,0\n",

@@ -94,7 +94,7 @@ const std::vector<Row> kWrongValues{
     {R"("format": "csv")", R"("format": "csvv")", R"("csvv")",
      "data.sources.2.format: unknown format 'csvv'; did you mean 'csv'?"},
     {R"("tokenizer": "characters")", R"("tokenizer": "bpe.json")", R"("bpe.json")",
-     "tokenizer: \"bpe.json\" is not available in this version; give \"characters\" or \"bytes\""},
+     "bpe.json; give \"characters\", \"bytes\", or the path of a tokenizer.json"},
     {R"("weight": 0.1)", R"("weight": -0.1)", "-0.1",
      "model.heads.spend.weight: must be at least 0"},
     {R"("weight": 2)", R"("weight": 0)", "0", "data.sources.0.weight: must be greater than 0"},
