@@ -210,7 +210,8 @@ class RecipeDataset : public Dataset {
       plan_.sources.push_back(sources_[i].get());
       plan_.names.push_back(config.name);
       plan_.weights.push_back(config.weight);
-      plan_.by_tokens = config.keys.is_object() && config.keys.value("weight_by", "samples") == "tokens";
+      plan_.by_tokens =
+          config.keys.is_object() && config.keys.value("weight_by", "samples") == "tokens";
       plan_.sizes.push_back(size);
       plan_.ends.push_back(recipe_.train.epochs > 0
                                ? std::llround(recipe_.train.epochs * static_cast<double>(size))

@@ -27,8 +27,8 @@ struct LanePlan {
 
 /// Where a lane stands: enough to go on with the same packs.
 struct LaneState {
-  int64_t draws = 0;           ///< samples drawn
-  std::vector<int64_t> reads;  ///< of them, by source
+  int64_t draws = 0;            ///< samples drawn
+  std::vector<int64_t> reads;   ///< of them, by source
   std::vector<int64_t> tokens;  ///< in them, by source
   /// Drawn but not packed: source and position, oldest first.
   std::vector<std::pair<int32_t, int64_t>> buffer;

@@ -11,12 +11,9 @@ namespace {
 using Open = std::unique_ptr<Source> (*)(const SourceConfig&, const std::vector<std::string>&);
 
 const std::map<std::string, Open>& openers() {
-  static const std::map<std::string, Open> table = {{"csv", open_csv},
-                                                    {"idx", open_idx},
-                                                    {"images", open_images},
-                                                    {"jsonl", open_jsonl},
-                                                    {"tokens", open_jsonl},
-                                                    {"lines", open_lines}};
+  static const std::map<std::string, Open> table = {{"csv", open_csv},       {"idx", open_idx},
+                                                    {"images", open_images}, {"jsonl", open_jsonl},
+                                                    {"tokens", open_jsonl},  {"lines", open_lines}};
   return table;
 }
 

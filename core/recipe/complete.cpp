@@ -62,8 +62,9 @@ void complete_heads(Json& base, const Document& document, const Path& path) {
   }
   const int64_t head_dim = size_of(base, "head_dim");
   if (head_dim % 2 != 0) {
-    const Path at =
-        document.value().contains(Json::json_pointer("/model/base/head_dim")) ? child(path, "head_dim") : path;
+    const Path at = document.value().contains(Json::json_pointer("/model/base/head_dim"))
+                        ? child(path, "head_dim")
+                        : path;
     document.fail_value(
         at, fmt::format("head_dim is {}, but rotary positions need an even one; change it, "
                         "or hidden_size / num_attention_heads",

@@ -162,7 +162,9 @@ std::string full(const std::string& path) {
 Recipe build_recipe(const Document& document, const Json& value, const std::string& full_path) {
   Json resolved = resolve(recipe_key(), value, {}, document);
   if (!resolved["model"].contains("base"))
-    document.fail_value({"model"}, "missing key 'base' (the Transformer or mixture-of-experts model all parts share)");
+    document.fail_value(
+        {"model"},
+        "missing key 'base' (the Transformer or mixture-of-experts model all parts share)");
   complete_base(resolved["model"]["base"], document);
   complete_rest(resolved, full_path);
   // Once more, for the table's order: a resolved recipe read again gives the same text.

@@ -111,7 +111,7 @@ struct CheckpointConfig {
 struct Recipe {
   std::string name;
   int64_t seed = 1;
-  std::string from;  ///< absolute path of the Hugging Face directory whose weights the base starts from, or ""
+  std::string from;  ///< absolute path of the Hugging Face directory with the base model, or ""
   BaseConfig base;
   std::vector<TableConfig> tables;
   std::vector<PartConfig> encoders, decoders, heads;

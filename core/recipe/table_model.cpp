@@ -93,18 +93,19 @@ Keys base_keys(bool attention_bias, bool qk_norm, bool experts) {
 }
 
 Key base_key() {
-  return {.name = "base",
-          .type = Type::object,
-          .doc = "the Transformer or mixture-of-experts model all parts share; required without from",
-          .keys = {{.name = "family",
-                    .type = Type::string,
-                    .doc = "decides the defaults of biases, q/k-norm and experts",
-                    .default_value = "llama"}},
-          .variant_key = "family",
-          .variants = {{"llama", "no biases, no q/k-norm", base_keys(false, false, false)},
-                       {"qwen2", "biases on q, k and v", base_keys(true, false, false)},
-                       {"qwen3", "RMSNorm on each head of q and k", base_keys(false, true, false)},
-                       {"qwen3_moe", "q/k-norm and experts", base_keys(false, true, true)}}};
+  return {
+      .name = "base",
+      .type = Type::object,
+      .doc = "the Transformer or mixture-of-experts model all parts share; required without from",
+      .keys = {{.name = "family",
+                .type = Type::string,
+                .doc = "decides the defaults of biases, q/k-norm and experts",
+                .default_value = "llama"}},
+      .variant_key = "family",
+      .variants = {{"llama", "no biases, no q/k-norm", base_keys(false, false, false)},
+                   {"qwen2", "biases on q, k and v", base_keys(true, false, false)},
+                   {"qwen3", "RMSNorm on each head of q and k", base_keys(false, true, false)},
+                   {"qwen3_moe", "q/k-norm and experts", base_keys(false, true, true)}}};
 }
 
 Key tables_key() {
@@ -172,22 +173,24 @@ Key parts_key(const std::string& name, const std::string& doc, SpecRegistry::Kin
 }  // namespace
 
 Key model_key() {
-  return {
-      .name = "model",
-      .type = Type::object,
-      .doc = "encoders, base model, decoders and heads",
-      .required = true,
-      .keys = {{.name = "from",
-                .type = Type::string,
-                .doc = "directory of a Hugging Face model: its config.json gives base, its weights the start"},
-               base_key(), tables_key(),
-               parts_key("encoders", "parts that turn segments into embeddings",
-                         SpecRegistry::Kind::encoder),
-               parts_key("decoders", "parts that predict a segment's tokens",
-                         SpecRegistry::Kind::decoder),
-               parts_key("heads", "tasks that read one hidden state of a sample",
-                         SpecRegistry::Kind::head),
-               reserved_key("lora"), reserved_key("teachers")}};
+  return {.name = "model",
+          .type = Type::object,
+          .doc = "encoders, base model, decoders and heads",
+          .required = true,
+          .keys = {{.name = "from",
+                    .type = Type::string,
+                    .doc = "directory of a Hugging Face model: its config.json gives base, its "
+                           "weights the start"},
+                   base_key(),
+                   tables_key(),
+                   parts_key("encoders", "parts that turn segments into embeddings",
+                             SpecRegistry::Kind::encoder),
+                   parts_key("decoders", "parts that predict a segment's tokens",
+                             SpecRegistry::Kind::decoder),
+                   parts_key("heads", "tasks that read one hidden state of a sample",
+                             SpecRegistry::Kind::head),
+                   reserved_key("lora"),
+                   reserved_key("teachers")}};
 }
 
 }  // namespace veomni

@@ -168,8 +168,7 @@ struct MoeExperts : torch::autograd::Function<MoeExperts> {
     const RowGradients g = activation_backward(pre, d_raw, row_gates);
     const at::Tensor d_gates =
         g.d_gates.index_select(0, flat).view(gates.sizes()).to(gates.scalar_type());
-    const at::Tensor d_x =
-        combine(grouped(g.d_pre, gate_up, order.begin, false), order.row, {});
+    const at::Tensor d_x = combine(grouped(g.d_pre, gate_up, order.begin, false), order.row, {});
     const at::Tensor d_gate_up = outer(g.d_pre, gather(x, order.token), order.begin);
     return {d_x, d_gates, {}, d_gate_up, outer(d_y, g.hidden, order.begin)};
   }

@@ -101,7 +101,8 @@ const std::vector<Row> kWrongValues{
     {R"("weight": 2)", R"("weight_by": "token")", R"("token")",
      "data.sources.0.weight_by: unknown value 'token'; did you mean 'tokens'?"},
     {R"("weight": 2)", R"("weight_by": "tokens")", R"("tokens")",
-     "data.sources.0.weight_by: \"tokens\", but another source says \"samples\"; give all the same"},
+     "data.sources.0.weight_by: \"tokens\", but another source says \"samples\"; give all the "
+     "same"},
     {R"("patch_size": 7)", R"("patch_size": 0)", "0",
      "model.encoders.photo.patch_size: must be at least 1"},
     {R"("rows": 1000)", R"("rows": 0)", "0", "model.tables.zip.rows: must be at least 1"},
