@@ -1,5 +1,5 @@
 // veomni inspect RECIPE | RUN | CHECKPOINT: samples as the model sees them, or what a checkpoint
-// holds.
+// holds. veomni inspect TOKENIZER --text TEXT: how a tokenizer cuts a text.
 #include "core/data/inspect.h"
 
 #include <fmt/format.h>
@@ -7,11 +7,13 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "cmd/verbs.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/recipe/summary.h"
+#include "core/tokenizer/file_tokenizer.h"
 
 namespace veomni {
 
@@ -21,6 +23,7 @@ namespace fs = std::filesystem;
 
 struct InspectOptions {
   RecipeArguments recipe;
+  std::optional<std::string> text;
   int samples = 3;
   bool json = false;
 };
@@ -87,7 +90,26 @@ fs::path newest_checkpoint(const fs::path& run) {
   return checkpoints / checkpoint_name(steps.back());
 }
 
+int inspect_text(const InspectOptions& options) {
+  require<ConfigError>(options.recipe.overrides.empty(),
+                       "inspect: --text takes a tokenizer; key=value is for recipes");
+  const FileTokenizer tokenizer(options.recipe.recipe);
+  const std::vector<int64_t> ids = tokenizer.encode(*options.text);
+  if (options.json) {
+    Json tokens = Json::array();
+    for (const int64_t id : ids) tokens.push_back(*tokenizer.token(id));
+    const Json out{{"ids", ids}, {"tokens", tokens}, {"text", tokenizer.decode(ids)}};
+    fmt::print("{}\n", out.dump(-1, ' ', false, Json::error_handler_t::replace));
+    return 0;
+  }
+  for (const int64_t id : ids) fmt::print("{:>8}  {}\n", id, *tokenizer.token(id));
+  fmt::print("{} tokens of {} bytes; the tokenizer has {} ids\n", ids.size(), options.text->size(),
+             tokenizer.vocab_size());
+  return 0;
+}
+
 int inspect(const InspectOptions& options) {
+  if (options.text) return inspect_text(options);
   const fs::path path = options.recipe.recipe;
   std::error_code error;
   if (!fs::is_directory(path, error)) {
@@ -108,7 +130,9 @@ void add_inspect(CLI::App& app, Action& action) {
   auto options = std::make_shared<InspectOptions>();
   add_recipe_arguments(*verb, options->recipe);
   verb->get_option("RECIPE")->description(
-      "recipe file, checkpoint directory, or run directory (its newest checkpoint)");
+      "recipe file, checkpoint directory, run directory (its newest checkpoint), or with --text a "
+      "tokenizer.json or tokenizer.model");
+  verb->add_option("--text", options->text, "show the tokens of this text");
   verb->add_option("--samples", options->samples, "samples shown of each source")
       ->capture_default_str()
       ->check(CLI::Range(0, 10000));

@@ -64,10 +64,11 @@ void AddedTokens::add(AddedToken token, const Normalizer* normalizer, Workspace&
                        shown(token.content));
   std::string pattern = token.content;
   if (token.normalized && normalizer != nullptr) normalizer->apply(pattern, work);
-  if (!pattern.empty()) (token.normalized ? normalized_ : raw_).add(std::move(pattern), token);
-  largest_id_ = std::max<int64_t>(largest_id_, token.id);
+  if (!pattern.empty()) (token.normalized ? normalized_ : raw_).add(pattern, token);
   const int32_t id = token.id;
-  ids_.emplace(token.content, id);
+  largest_id_ = std::max<int64_t>(largest_id_, id);
+  ids_.emplace(std::move(token.content), id);
+  token.content = std::move(pattern);  // decoding gives what was found
   const auto [entry, fresh] = by_id_.emplace(id, std::move(token));
   require<ConfigError>(fresh, "{}: the id {} belongs to '{}' already; give each token its own",
                        where, id, shown(entry->second.content));

@@ -14,7 +14,7 @@
 namespace veomni {
 
 struct AddedToken {
-  std::string content;
+  std::string content;  ///< AddedTokens keeps it normalized where `normalized` is set
   int32_t id = 0;
   bool single_word = false;  ///< not next to a word character
   bool lstrip = false;       ///< takes the white space before it along

@@ -15,6 +15,11 @@ using Made = std::unique_ptr<PreTokenizer>;
 constexpr std::string_view kGpt2Words =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+// \w+|[^\w\s]+ with \w as UTS #18 has it
+constexpr std::string_view kWhitespaceWords =
+    R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+)"
+    R"(|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\s]+)";
+
 void cut_by_regex(const Regex& regex, bool invert, std::string_view piece, RegexScratch& scratch,
                   SpanCutter& cutter) {
   size_t begin = 0, end = 0;
@@ -213,7 +218,7 @@ Made make_known(const std::string& type, Component& json, size_t& buffer) {
     return std::make_unique<Split>(std::move(pattern), behavior, json.flag("invert", false));
   }
   if (type == "Whitespace")
-    return std::make_unique<Split>(std::make_unique<Regex>(R"(\w+|[^\w\s]+)", json.where()),
+    return std::make_unique<Split>(std::make_unique<Regex>(kWhitespaceWords, json.where()),
                                    CutBehavior::removed, true);
   if (type == "WhitespaceSplit")
     return std::make_unique<CharacterSplit<is_white_space>>(CutBehavior::removed);

@@ -11,7 +11,9 @@ namespace {
 
 // Oniguruma's classes, spelt out: PCRE2's \s also has U+180E, and its \w lacks marks.
 constexpr std::string_view kSpace = R"(\t-\r\x{85}\p{Z})";
-constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+// Its own \w holds the superscripts and fractions of Latin-1 too.
+constexpr std::string_view kWord =
+    R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})";
 
 /// Rewrites a pattern for PCRE2 and refuses what the two read differently.
 class Translator {

@@ -34,9 +34,16 @@ void replace_text(std::string& text, std::string_view from, std::string_view to)
     text.replace(at, from.size(), to);
 }
 
-void byte_level(Tokens& tokens, Workspace&) {
+void fuse(Tokens& tokens, Workspace&) {
+  std::string all;
+  for (const std::string& token : tokens) all += token;
+  tokens.assign(1, all);
+}
+
+void byte_level(Tokens& tokens, Workspace& work) {
   for (std::string& token : tokens)
     if (std::string bytes; append_bytes_of(token, bytes)) token.swap(bytes);
+  fuse(tokens, work);  // what follows in a Sequence sees one token
 }
 
 Made make_metaspace(Component& json) {
@@ -118,12 +125,6 @@ void byte_fallback(Tokens& tokens, Workspace&) {
   }
   flush();
   tokens.swap(out);
-}
-
-void fuse(Tokens& tokens, Workspace&) {
-  std::string all;
-  for (const std::string& token : tokens) all += token;
-  tokens.assign(1, all);
 }
 
 Made make_strip(Component& json) {

@@ -17,13 +17,14 @@ class Unigram : public TokenModel {
   Unigram(UnigramConfig config, const std::string& where)
       : TokenModel(std::move(config.tokens)),
         scores_(std::move(config.scores)),
+        in_text_(std::move(config.in_text)),
         unknown_(config.unknown),
         unknown_score_(config.least_score - kUnknownPenalty),
         where_(where) {
     if (config.byte_fallback) bytes_ = byte_tokens(tokens_);
     ends_.push_back(-1);
     for (int32_t id = 0; id < tokens_.size(); ++id)
-      if (config.in_text.empty() || config.in_text[static_cast<size_t>(id)])
+      if (in_text(id))
         if (const auto* token = tokens_.token(id)) add_to_trie(*token, id);
   }
 
@@ -44,6 +45,8 @@ class Unigram : public TokenModel {
   }
 
  private:
+  bool in_text(int32_t id) const { return in_text_.empty() || in_text_[static_cast<size_t>(id)]; }
+
   void add_to_trie(std::string_view token, int32_t id) {
     int32_t node = 0;
     for (const char c : token) {
@@ -105,7 +108,8 @@ class Unigram : public TokenModel {
       while (start > 0 && path[start].id == unknown_)
         start = static_cast<size_t>(path[start].start);
       const std::string_view piece = word.substr(start, end - start);
-      const int32_t known = tokens_.find(piece);
+      int32_t known = tokens_.find(piece);
+      if (known >= 0 && !in_text(known)) known = -1;
       if (known < 0 && bytes_)
         for (size_t i = piece.size(); i-- > 0;)
           ids.push_back((*bytes_)[static_cast<uint8_t>(piece[i])]);
@@ -117,6 +121,7 @@ class Unigram : public TokenModel {
   }
 
   std::vector<double> scores_;
+  std::vector<bool> in_text_;
   int32_t unknown_;
   double unknown_score_;
   std::string where_;

@@ -56,6 +56,28 @@ TEST_CASE("tokenizer: the published ids of GPT-2, Qwen3 and Llama 2", "[core][to
   }
 }
 
+TEST_CASE("tokenizer: every kind gives the ids of the Python package", "[core][tokenizer]") {
+  const TempDir temp;
+  const auto all =
+      FileJson::parse(read_file_bytes(test::source_dir() + "/test/core/tokenizer_cases.json"));
+  REQUIRE(all.size() >= 17);
+  for (const auto& made : all) {
+    const FileTokenizer tokenizer(temp.write("tokenizer.json", made.at("tokenizer").dump()));
+    for (const auto& one : made.at("cases")) {
+      INFO(made.at("name") << ": " << one.at("text"));
+      const auto text = one.at("text").get<std::string>();
+      CHECK(tokenizer.encode(text) == one.at("ids").get<std::vector<int64_t>>());
+      CHECK(tokenizer.encode(text) == one.at("ids").get<std::vector<int64_t>>());  // from the cache
+      CHECK(tokenizer.encode_with_special_tokens(text) ==
+            one.at("with_special_tokens").get<std::vector<int64_t>>());
+      // Python shows U+FFFD for bytes that are no UTF-8; we keep them.
+      if (const auto decoded = one.at("decoded").get<std::string>();
+          decoded.find("\xEF\xBF\xBD") == std::string::npos)
+        CHECK(tokenizer.decode(tokenizer.encode(text)) == decoded);
+    }
+  }
+}
+
 TEST_CASE("tokenizer: stories260K's ids, with the token that begins a text", "[core][tokenizer]") {
   const TempDir temp;
   const auto tokenizer = open("stories260k", temp);
@@ -71,7 +93,7 @@ TEST_CASE("tokenizer: real texts come back from their ids", "[core][tokenizer]")
   const TempDir temp;
   const std::vector<std::string> texts = {"text_tinyshakespeare/input.txt",
                                           "text_gsm8k/train.jsonl.gz", "text_wikitext2/valid.txt",
-                                          "image_caption_audio_tuxpaint/captions.jsonl"};
+                                          "image_caption_audio_tuxpaint/manifest.jsonl"};
   for (const std::string name : {"gpt2", "qwen3", "llama2", "tiny", "stories260k"}) {
     const auto tokenizer = open(name, temp);
     // The small ones have no tokens for some bytes, and put a space behind each `<unk>` of wikitext.

@@ -1,0 +1,271 @@
+// Damaged and unknown tokenizer files: each is refused in one line that names the file and the
+// place, and none crashes.
+#include <bit>
+#include <catch2/catch.hpp>
+#include <random>
+
+#include "test/core/data_test_tools.h"
+#include "test/core/tokenizer_files.h"
+
+using namespace veomni;
+using namespace veomni::tokenizer_test;
+using veomni::data_test::TempDir;
+
+namespace {
+
+constexpr const char* kSmall = R"({"version": "1.0", "truncation": null, "padding": null,
+ "added_tokens": [{"id": 6, "content": "<s>", "special": true}, {"id": 7, "content": "<e>"}],
+ "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]},
+ "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+   {"type": "Split", "pattern": {"Regex": "\\s+"}, "behavior": "Removed", "invert": false},
+   {"type": "ByteLevel", "add_prefix_space": false}, {"type": "Metaspace", "replacement": "_"}]},
+ "post_processor": {"type": "TemplateProcessing",
+   "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+   "special_tokens": {"<s>": {"id": "<s>", "ids": [6], "tokens": ["<s>"]}}},
+ "decoder": {"type": "Sequence", "decoders": [{"type": "ByteLevel"}, {"type": "Fuse"},
+   {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+ "model": {"type": "BPE", "unk_token": "u", "fuse_unk": true,
+   "vocab": {"a": 0, "b": 1, "u": 2, "ab": 3, "_": 4, "_ab": 5}, "merges": ["a b", ["_", "ab"]]}})";
+
+struct Row {
+  std::string from, to, message;
+};
+
+const std::vector<Row> kDamaged{
+    {R"("version": "1.0")", R"("version": "2.0")", "unknown version; this version reads 1.0"},
+    {R"("version": "1.0")", R"("version": 1)", "version is no string"},
+    {R"("version": "1.0")", R"("versions": "1.0")", "unknown option 'versions'"},
+    {R"("version": "1.0")", R"("type": "BPE")", "unknown option 'type'"},
+    {R"("truncation": null)", R"("truncation": {"max_length": 9})", "truncation is set"},
+    {R"("padding": null)", R"("padding": {})", "padding is set"},
+    {R"("id": 6)", R"("id": -6)", "added_tokens.0: id is no integer from 0 to"},
+    {R"("id": 6)", R"("id": 99999999999)", "added_tokens.0: id is no integer from 0 to"},
+    {R"("id": 6)", R"("id": 18446744073709551615)", "added_tokens.0: id is no integer"},
+    {R"("id": 6)", R"("id": 6.5)", "added_tokens.0: id is no integer"},
+    {R"("id": 6)", R"("id": 5)", "added_tokens.0: the id 5 belongs to '_ab'"},
+    {R"("id": 7)", R"("id": 6)", "added_tokens.1: the id 6 belongs to '<s>' already"},
+    {R"("content": "<e>")", R"("content": "<s>")", "added_tokens.1: the token '<s>' stands there"},
+    {R"("content": "<e>")", R"("content": "ab")", "'ab' has the id 7, but 3 in the vocabulary"},
+    {R"("content": "<e>")", R"("content": "")", "added_tokens.1: the content is empty"},
+    {R"("content": "<e>")", R"("contents": "<e>")", "added_tokens.1: 'content' is missing"},
+    {R"("special": true)", R"("special": 1)", "added_tokens.0: special is no boolean"},
+    {R"("special": true)", R"("color": 1)", "added_tokens.0: unknown option 'color'"},
+    {R"([{"id": 6, "content": "<s>", "special": true})", "[3", "added_tokens.0: is no object"},
+    {R"({"type": "NFC"})", R"({"type": "Precompiled"})", "unknown normalizer 'Precompiled'"},
+    {R"({"type": "NFC"})", R"({"type": "NFC", "x": 1})", "normalizers.0: unknown option 'x'"},
+    {R"({"type": "NFC"})", "null", "normalizers.0 is null"},
+    {R"({"type": "NFC"})", R"({"type": "Replace", "content": ""})", "'pattern' is missing"},
+    {R"({"type": "NFC"})", R"({"type": "Replace", "pattern": {"Rex": "a"}, "content": ""})",
+     "'Regex' is missing"},
+    {R"({"type": "NFC"})", R"({"type": "Prepend"})", "'prepend' is missing"},
+    {R"({"type": "NFC"})", R"({"type": "BertNormalizer", "lowercase": "yes"})",
+     "lowercase is no boolean"},
+    {R"({"type": "Strip"})", R"({"type": "Strip", "strip_left": 3})", "strip_left is no boolean"},
+    {R"("normalizers": [)", R"("normalizer": [)", "'normalizers' is missing"},
+    {R"("type": "Split")", R"("type": "Cut")", "unknown pre-tokenizer 'Cut'; this version has:"},
+    {R"("type": "Split")", R"("kind": "Split")", "pretokenizers.0: 'type' is missing"},
+    {R"("Regex": "\\s+")", R"("Regex": "(\\s+")", "the regular expression '(\\s+' is wrong"},
+    {R"("Regex": "\\s+")", R"("Regex": "\\s*")", "matches the empty text"},
+    {R"("Regex": "\\s+")", R"("Regex": "\\h+")", "uses '\\h'"},
+    {R"("Regex": "\\s+")", R"("Regex": "[^\\S\\n]+")", "uses '\\S'"},
+    {R"("Regex": "\\s+")", R"("Regex": "[a&&b]+")", "uses '&&'"},
+    {R"("Regex": "\\s+")", R"("Regex": "[a[b]]+")", "uses '[…['"},
+    {R"("Regex": "\\s+")", R"("Regex": "a\\")", "uses '\\'"},
+    {R"("Regex": "\\s+")", R"("Regex": "(?m:a.)b")", "uses '(?m'"},
+    {R"("Regex": "\\s+")", R"("Regex": "\\p{Klingon}")", "is wrong"},
+    {R"("Regex": "\\s+")", R"("Regex": "a", "String": "b")", "unknown option 'Regex'"},
+    {R"("behavior": "Removed")", R"("behavior": "Thrown")", "unknown behavior 'Thrown'"},
+    {R"("behavior": "Removed", )", "", "'behavior' is missing"},
+    {R"("invert": false)", R"("invert": "no")", "invert is no boolean"},
+    {R"("add_prefix_space": false)", R"("add_prefix": false)", "unknown option 'add_prefix'"},
+    {R"("replacement": "_")", R"("replacement": "__")", "replacement '__' is not one character"},
+    {R"("replacement": "_")", R"("prepend_scheme": "last")", "unknown prepend_scheme 'last'"},
+    {R"("replacement": "_")", R"("prepend_scheme": "first", "add_prefix_space": false)",
+     "add_prefix_space is false"},
+    {R"("TemplateProcessing")", R"("Template")", "unknown post-processor 'Template'"},
+    {R"({"id": "A", "type_id": 0})", R"({"id": "B", "type_id": 0})", "more than the text A"},
+    {R"({"Sequence": {"id": "A", "type_id": 0}})", R"({"SpecialToken": {"id": "<s>"}})",
+     "single lacks the text A"},
+    {R"({"SpecialToken": {"id": "<s>", "type_id": 0}})", R"({"SpecialToken": {"id": "<t>"}})",
+     "special_tokens lacks '<t>'"},
+    {R"("ids": [6])", R"("ids": [-1])", "a token's id is no number of a token"},
+    {R"("ids": [6])", R"("ids": 6)", "ids is no list"},
+    {R"({"type": "Fuse"})", R"({"type": "CTC"})", "decoders.1: unknown decoder 'CTC'"},
+    {R"("start": 1)", R"("start": -1)", "decoders.2: start is no integer from 0 to"},
+    {R"("stop": 0)", R"("stops": 0)", "'stop' is missing"},
+    {R"("type": "BPE")", R"("type": "WordLevel")", "model: unknown model 'WordLevel'"},
+    {R"("type": "BPE")", R"("type": "BPE", "dropout": 0.1)", "dropout is set"},
+    {R"("type": "BPE")", R"("type": "BPE", "seed": 1)", "model: unknown option 'seed'"},
+    {R"("type": "BPE")", R"("type": "Unigram")", "vocab is no list"},
+    {R"("unk_token": "u")", R"("unk_token": "w")", "unk_token 'w' is not in the vocabulary"},
+    {R"("fuse_unk": true)", R"("fuse_unk": "x")", "fuse_unk is no boolean"},
+    {R"("a": 0)", R"("a": "0")", "the id of 'a' is no integer"},
+    {R"("a": 0)", R"("a": -1)", "the token 'a' has the id -1"},
+    {R"("a": 0)", R"("a": 16777216)", "the token 'a' has the id 16777216"},
+    {R"("a": 0)", R"("a": 18446744073709551615)", "the token 'a' has the id"},
+    {R"("a": 0)", R"("a": 1)", "the id 1 belongs to 'a' and to 'b'"},
+    {R"("ab": 3, )", "", "merges.0 needs 'ab', which is not in the vocabulary"},
+    {R"("a b")", R"("a")", "merges.0 is no pair of tokens"},
+    {R"("a b")", R"("a b b")", "merges.0 is no pair of tokens"},
+    {R"(["_", "ab"])", R"(["_", "ab", "c"])", "merges.1 is no pair of tokens"},
+    {R"(["_", "ab"])", R"(["_", 3])", "merges.1 is no pair of tokens"},
+    {R"("fuse_unk": true)", R"("continuing_subword_prefix": "####")", "merges.0 lacks the"},
+    {R"("merges":)", R"("merge":)", "'merges' is missing"},
+    {R"("model": {)", R"("models": {)", "'model' is missing"},
+    {R"("vocab": {)", "", "not valid JSON"},
+    {R"("_ab": 5})", R"("_ab": 5},})", "not valid JSON"},
+    {R"("<s>", "special")", "\"\xff\", \"special\"", "not valid JSON"},
+};
+
+/// The line that reading `bytes` as a file of that name throws; empty when it is read.
+std::string line_of(const TempDir& temp, const std::string& name, const std::string& bytes) {
+  const std::string file = temp.write(name, bytes);
+  try {
+    const FileTokenizer tokenizer(file);
+    return "";
+  } catch (const ConfigError& error) {
+    std::string line = error.what();
+    CHECK(line.starts_with(file + ": "));
+    CHECK(line.find("; ") != std::string::npos);
+    CHECK(line.find('\n') == std::string::npos);
+    return line;
+  }
+}
+
+std::string changed(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+/// A field of a protocol buffer that holds fewer than 128 bytes.
+std::string field(int number, const std::string& bytes) {
+  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())} + bytes;
+}
+std::string varint(int number, int value) {
+  std::string tag(1, static_cast<char>((number << 3) & 0x7F));
+  if (number >= 16) tag = {static_cast<char>(tag[0] | 0x80), static_cast<char>(number >> 4)};
+  return tag + static_cast<char>(value);
+}
+std::string piece(const std::string& text, float score, int type) {
+  std::string bits(1, 2 << 3 | 5);
+  for (int i = 0; i < 4; ++i) bits += static_cast<char>(std::bit_cast<uint32_t>(score) >> 8 * i);
+  return field(1, field(1, text) + bits + varint(3, type));
+}
+
+std::string model(const std::string& pieces, int type, const std::string& normalizer) {
+  return pieces + field(2, varint(3, type)) + field(3, normalizer);
+}
+
+const std::string kPieces = piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("\u2581", -1, 1) +
+                            piece("a", -2, 1) + piece("b", -3, 1) + piece("ab", -4, 1) +
+                            piece("\u2581ab", -4.5, 1);
+const std::string kIdentity = field(1, "identity") + varint(4, 1);
+
+}  // namespace
+
+TEST_CASE("tokenizer: each damage to a tokenizer.json is named", "[core][tokenizer]") {
+  const TempDir temp;
+  CHECK(line_of(temp, "tokenizer.json", kSmall) == "");
+  for (const Row& row : kDamaged) {
+    INFO(row.from << " → " << row.to);
+    CHECK_THAT(line_of(temp, "tokenizer.json", changed(kSmall, row.from, row.to)),
+               Catch::Contains(row.message));
+  }
+  for (const std::string text : {"", "3", "null", "[]", "{}", "\"x\""})
+    CHECK(line_of(temp, "tokenizer.json", text) != "");
+  CHECK_THAT(line_of(temp, "tokenizer.json", std::string(100000, '[')),
+             Catch::Contains("nested deeper than 64"));
+}
+
+TEST_CASE("tokenizer: each damage to a tokenizer.model is named", "[core][tokenizer]") {
+  const TempDir temp;
+  const auto line = [&](const std::string& bytes) {
+    return line_of(temp, "tokenizer.model", bytes);
+  };
+  CHECK(line(model(kPieces, 2, kIdentity)) == "");
+  CHECK(line(model(kPieces, 1, kIdentity)) == "");
+  const std::vector<std::pair<std::string, std::string>> rows{
+      {"", "holds no pieces"},
+      {"{}", "wire type"},
+      {"\x80", "a number is cut short"},
+      {std::string(11, '\xff'), "a number is too long"},
+      {std::string("\x0a\x7f\x01", 3), "a field is longer than what holds it"},
+      {std::string("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), "longer than what holds"},
+      {std::string("\x02\x01x", 3), "a field's number is out of range"},
+      {std::string("\x0b", 1), "unknown wire type"},
+      {varint(1, 3), "has another wire type"},
+      {field(1, varint(1, 3)), "piece 0: a text or message has another wire type"},
+      {field(1, field(3, "a")), "piece 0: an integer has another wire type"},
+      {field(1, varint(2, 3)), "piece 0: a float has another wire type"},
+      {field(1, std::string("\x15\0\0", 3)), "piece 0: a number is cut short"},
+      {piece("", 0, 1), "piece 0: its text is empty"},
+      {piece("\xff", 0, 1), "piece 0: its text is empty or no UTF-8"},
+      {piece("a", NAN, 1), "piece 0: its score is not finite"},
+      {piece("a", 0, 5), "piece 0: the type 5 is not supported"},
+      {piece("a", 0, 9), "piece 0: the type 9 is not supported"},
+      {model(kPieces + piece("a", 0, 1), 2, ""), "the token 'a' stands there twice"},
+      {model(kPieces + piece("ax", 0, 1), 2, ""), "'ax' has a character that is no piece itself"},
+      {model(kPieces + piece("u", 0, 4), 1, ""), "the user-defined piece 'u' of a Unigram model"},
+      {model(kPieces, 3, kIdentity), "the model type 3 is not supported"},
+      {model(kPieces, 2, field(1, "nmt_nfkc") + field(2, "x")), "the normalization 'nmt_nfkc'"},
+      {model(kPieces, 2, varint(5, 0)), "escape_whitespaces = false"},
+      {kPieces + field(2, varint(3, 2) + varint(24, 1)), "treat_whitespace_as_suffix"},
+  };
+  for (const auto& [bytes, message] : rows) CHECK_THAT(line(bytes), Catch::Contains(message));
+}
+
+TEST_CASE("tokenizer: a small SentencePiece model encodes as the library does",
+          "[core][tokenizer]") {
+  const TempDir temp;
+  for (const int type : {1, 2}) {
+    const FileTokenizer tokenizer(temp.write("tokenizer.model", model(kPieces, type, kIdentity)));
+    CHECK(tokenizer.encode("ab") == std::vector<int64_t>{6});
+    CHECK(tokenizer.encode("  ab   a ") == std::vector<int64_t>{6, 2, 3});
+    CHECK(tokenizer.encode("") == std::vector<int64_t>{});
+    CHECK(tokenizer.encode("   ") == std::vector<int64_t>{});
+    CHECK(tokenizer.encode("aXYb<s>") == std::vector<int64_t>{2, 3, 0, 4, 0});
+    CHECK(tokenizer.decode({6, 2, 3}) == "ab a");
+  }
+  const FileTokenizer with_user_piece(
+      temp.write("tokenizer.model", model(kPieces + piece("bb", 0, 4), 2, kIdentity)));
+  CHECK(with_user_piece.encode("abba") == std::vector<int64_t>{2, 3, 7, 3});
+}
+
+TEST_CASE("tokenizer: files cut short or with changed bytes never crash", "[core][tokenizer]") {
+  const TempDir temp;
+  const std::string binary = model(kPieces, 2, kIdentity);
+  for (size_t length = 0; length < binary.size(); ++length)
+    (void)line_of(temp, "tokenizer.model", binary.substr(0, length));
+  const std::string json = kSmall;
+  for (size_t length = 0; length < json.size(); ++length)
+    CHECK(line_of(temp, "tokenizer.json", json.substr(0, length)) != "");
+  std::mt19937 random(1);
+  for (int round = 0; round < 1000; ++round) {
+    std::string bytes = round % 2 == 0 ? binary : json;
+    for (int i = 0; i < 3; ++i) bytes[random() % bytes.size()] = static_cast<char>(random());
+    (void)line_of(temp, round % 2 == 0 ? "tokenizer.model" : "tokenizer.json", bytes);
+  }
+}
+
+TEST_CASE("tokenizer: paths, directories and texts that cannot be read", "[core][tokenizer]") {
+  const TempDir temp;
+  const auto message = [](const auto& action) -> std::string {
+    try {
+      action();
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const std::string file = temp.write("made/tokenizer.json", kSmall);
+  CHECK(FileTokenizer(temp.path("made")).vocab_size() == 8);
+  CHECK(FileTokenizer(temp.path("made")).state() == FileTokenizer(file).state());
+  CHECK_THAT(message([&] { FileTokenizer(temp.path("absent.json")); }),
+             Catch::Contains("absent.json: no such tokenizer; give"));
+  temp.write("empty/readme", "");
+  CHECK_THAT(message([&] { FileTokenizer(temp.path("empty")); }),
+             Catch::Contains("holds neither tokenizer.json nor tokenizer.model"));
+  CHECK_THAT(message([&] { (void)FileTokenizer(file).encode("ab\xff"); }),
+             Catch::Contains("invalid UTF-8 at byte 2"));
+}
