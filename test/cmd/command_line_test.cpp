@@ -84,6 +84,8 @@ TEST_CASE("command line: wrong arguments end in one line and exit 2", "[cmd][arg
       {{"generate", bad, "--temperature", "-1"}, "veomni generate: "},
       {{"inspect", bad}, "bad.json:2:14: train.stepz: unknown key"},
       {{"inspect", bad, "--samples", "-1"}, "veomni inspect: "},
+      {{"inspect", bad, "--text", "a"}, "bad.json: "},
+      {{"inspect", "absent.json", "--text", "a"}, "absent.json: no such tokenizer"},
       {{"validate", bad}, "bad.json:2:14: train.stepz: unknown key"},
       {{"validate", bad, "--json"}, "bad.json:2:14: train.stepz: unknown key"},
       {{"validate", bad, "seed"}, "argument 'seed': not key=value"},

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "core/data/tokenizer.h"
 #include "test/core/data_test_tools.h"
 #include "test/core/tokenizer_files.h"
 
@@ -268,4 +269,15 @@ TEST_CASE("tokenizer: paths, directories and texts that cannot be read", "[core]
              Catch::Contains("holds neither tokenizer.json nor tokenizer.model"));
   CHECK_THAT(message([&] { (void)FileTokenizer(file).encode("ab\xff"); }),
              Catch::Contains("invalid UTF-8 at byte 2"));
+}
+
+TEST_CASE("tokenizer: a checkpoint knows the file it was trained with", "[core][tokenizer]") {
+  const TempDir temp;
+  const std::string file = temp.write("tokenizer.json", kSmall);
+  const Json state = make_tokenizer(file, [](const auto&) {})->state();
+  CHECK(state.at("type") == "file");
+  CHECK(restore_tokenizer(state, file)->encode("ab b") == std::vector<int64_t>{5, 4, 1});
+  CHECK_THROWS_WITH(restore_tokenizer(state, "bytes"), Catch::Contains("the recipe says 'bytes'"));
+  temp.write("tokenizer.json", changed(kSmall, "\"a\": 0, \"b\": 1", "\"b\": 0, \"a\": 1"));
+  CHECK_THROWS_WITH(restore_tokenizer(state, file), Catch::Contains("its checksum differs"));
 }
