@@ -1,4 +1,4 @@
-"""Small tokenizers of every kind, trained by the Python package `tokenizers`: what scripts/bench_peers/tokenizers.py compares
+"""Small tokenizers of every kind, trained by the Python package `tokenizers`: what scripts/bench_peers/compare_tokenizers.py compares
 and where test/core/tokenizer_cases.json comes from.
    made_tokenizers.py TEXT FOLDER              writes FOLDER/<name>/tokenizer.json
    made_tokenizers.py TEXT --cases FILE        writes the test's tokenizers with the ids and texts the package gives"""
@@ -6,9 +6,8 @@ import json
 import pathlib
 import sys
 
-sys.path = [p for p in sys.path if pathlib.Path(p or ".").resolve() != pathlib.Path(__file__).resolve().parent]
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers as n, pre_tokenizers as p  # noqa: E402
-from tokenizers import processors, trainers  # noqa: E402
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers as n, pre_tokenizers as p
+from tokenizers import processors, trainers
 
 QWEN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")

@@ -106,7 +106,7 @@ TEST_CASE("tokenizer: real texts come back from their ids", "[core][tokenizer]")
   }
 }
 
-// scripts/bench_peers/tokenizers.py compares what this writes with the Python package.
+// scripts/bench_peers/compare_tokenizers.py compares what this writes with the Python package.
 TEST_CASE("tokenizer: dump of ids for the comparison with Python", "[.tokenizer_dump]") {
   const char *from = std::getenv("VEOMNI_TOKENIZER"), *texts = std::getenv("VEOMNI_TEXTS"),
              *to = std::getenv("VEOMNI_DUMP_TO");

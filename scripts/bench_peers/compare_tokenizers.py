@@ -1,5 +1,5 @@
 """Ids and speed beside the Python package `tokenizers`: all of a text by lines and whole, and random Unicode strings.
-   tokenizers.py TEXT TOKENIZER.json…      run by hand with the Python of VEOMNI_DEPS/venv-peers; needs build/release or build/ci"""
+   compare_tokenizers.py TEXT TOKENIZER.json…      run by hand with the Python of VEOMNI_DEPS/venv-peers; needs build/release or build/ci"""
 import gzip
 import json
 import os
@@ -10,8 +10,6 @@ import sys
 import tempfile
 import time
 
-# This script bears the package's name: Python must not find it first.
-sys.path = [p for p in sys.path if pathlib.Path(p or ".").resolve() != pathlib.Path(__file__).resolve().parent]
 os.environ["RAYON_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 from tokenizers import Tokenizer  # noqa: E402
