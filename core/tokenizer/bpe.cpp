@@ -71,24 +71,14 @@ class Bpe : public TokenModel {
   }
 
   void encode_word(std::string_view word, Workspace& work, std::vector<int64_t>& out) const {
-    const bool kept = word.size() <= WordCache::kLongestWord;
-    if (kept) {
-      if (const auto known = work.cache.find(word); known.data != nullptr) {
-        out.insert(out.end(), known.data, known.data + known.size);
-        return;
-      }
-    }
-    work.ids.clear();
-    if (const int32_t whole = ignore_merges_ ? tokens_.find(word) : -1; whole >= 0) {
-      work.ids.push_back(whole);
-    } else {
+    append_cached(word, work, out, [&](std::vector<int32_t>& ids) {
+      if (const int32_t whole = ignore_merges_ ? tokens_.find(word) : -1; whole >= 0)
+        return ids.push_back(whole);
       start(word, work.symbols);
       work.symbols.size() <= kFewSymbols ? merge_few(work.symbols) : merge_many(work);
       for (const Symbol& symbol : work.symbols)
-        if (symbol.alive) work.ids.push_back(symbol.id);
-    }
-    if (kept) work.cache.put(word, work.ids.data(), work.ids.size());
-    out.insert(out.end(), work.ids.begin(), work.ids.end());
+        if (symbol.alive) ids.push_back(symbol.id);
+    });
   }
 
   int32_t character_id(std::string_view word, size_t begin, size_t end, int32_t code) const {

@@ -47,6 +47,24 @@ class TokenModel {
 
  protected:
   explicit TokenModel(TokenTable tokens) : tokens_(std::move(tokens)) {}
+
+  /// Appends the ids of `word`: those of the cache, or else what `make(work.ids)` puts into the empty vector.
+  template <class Make>
+  static void append_cached(std::string_view word, Workspace& work, std::vector<int64_t>& out,
+                            const Make& make) {
+    const bool kept = word.size() <= WordCache::kLongestWord;
+    if (kept) {
+      if (const auto known = work.cache.find(word); known.data != nullptr) {
+        out.insert(out.end(), known.data, known.data + known.size);
+        return;
+      }
+    }
+    work.ids.clear();
+    make(work.ids);
+    if (kept) work.cache.put(word, work.ids.data(), work.ids.size());
+    out.insert(out.end(), work.ids.begin(), work.ids.end());
+  }
+
   const TokenTable tokens_;
 };
 

@@ -29,19 +29,12 @@ class Unigram : public TokenModel {
   }
 
   void encode(std::string_view word, Workspace& work, std::vector<int64_t>& out) const override {
-    const bool kept = word.size() <= WordCache::kLongestWord;
-    if (kept) {
-      if (const auto known = work.cache.find(word); known.data != nullptr) {
-        out.insert(out.end(), known.data, known.data + known.size);
-        return;
-      }
-    }
-    require<ConfigError>(word.size() < INT32_MAX, "{}: a piece of text has {} bytes; shorten it",
-                         where_, word.size());
-    find_path(word, work.path);
-    collect(word, work.path, work.ids);
-    if (kept) work.cache.put(word, work.ids.data(), work.ids.size());
-    out.insert(out.end(), work.ids.begin(), work.ids.end());
+    append_cached(word, work, out, [&](std::vector<int32_t>& ids) {
+      require<ConfigError>(word.size() < INT32_MAX, "{}: a piece of text has {} bytes; shorten it",
+                           where_, word.size());
+      find_path(word, work.path);
+      collect(word, work.path, ids);
+    });
   }
 
  private:
@@ -97,7 +90,6 @@ class Unigram : public TokenModel {
   // Neighbouring unknown characters are one token, or their bytes.
   void collect(std::string_view word, const std::vector<PathNode>& path,
                std::vector<int32_t>& ids) const {
-    ids.clear();
     for (size_t end = word.size(); end > 0;) {
       auto start = static_cast<size_t>(path[end].start);
       const int32_t id = path[end].id;

@@ -21,17 +21,9 @@ class WordPiece : public TokenModel {
   }
 
   void encode(std::string_view word, Workspace& work, std::vector<int64_t>& out) const override {
-    const bool kept = word.size() <= WordCache::kLongestWord;
-    if (kept) {
-      if (const auto known = work.cache.find(word); known.data != nullptr) {
-        out.insert(out.end(), known.data, known.data + known.size);
-        return;
-      }
-    }
-    work.ids.clear();
-    if (!fits(word) || !cut(word, work.ids)) work.ids.assign(1, unknown_);
-    if (kept) work.cache.put(word, work.ids.data(), work.ids.size());
-    out.insert(out.end(), work.ids.begin(), work.ids.end());
+    append_cached(word, work, out, [&](std::vector<int32_t>& ids) {
+      if (!fits(word) || !cut(word, ids)) ids.assign(1, unknown_);
+    });
   }
 
  private:
