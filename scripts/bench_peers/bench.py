@@ -111,7 +111,7 @@ def data_file(options):
     path = ROOT / shapes.SHAPES["nano"]["recipe"]
     if not path.exists():
         raise SystemExit(f"{path} not found; give the text with --data FILE")
-    return str((path.parent / shapes.source_of(shapes.read_recipe(path))["path"]).resolve())
+    return shapes.source_of(shapes.shipped_recipe("nano"))["path"]
 
 
 def bench_cpu(options):

@@ -25,10 +25,10 @@ def run(*arguments):
     return done.stdout
 
 
-def windows(recipe_path):
+def windows(name):
     """The held-back samples: sample_tokens characters and the one that follows, ids in order of code points."""
-    source = shapes.source_of(shapes.read_recipe(recipe_path))
-    text = (recipe_path.parent / source["path"]).read_text()
+    source = shapes.source_of(shapes.shipped_recipe(name))
+    text = pathlib.Path(source["path"]).read_text()
     ids = {c: i for i, c in enumerate(sorted(set(text)))}
     data = torch.tensor([ids[c] for c in text])
     begin, end = (round(fraction * len(data)) for fraction in source["split"]["eval"])
@@ -36,8 +36,8 @@ def windows(recipe_path):
     return [data[start: min(start + length + 1, end)] for start in range(begin, end - 1, length)]
 
 
-def loss_of(model, recipe_path):
-    rows, total, count = windows(recipe_path), 0.0, 0
+def loss_of(model, name):
+    rows, total, count = windows(name), 0.0, 0
     with torch.no_grad():
         for size in {len(row) for row in rows}:
             for batch in torch.stack([row for row in rows if len(row) == size]).split(64):
@@ -59,7 +59,7 @@ def check(name, steps, folder):
     run("export", target / "run", target / "hf")
     model, report = transformers.AutoModelForCausalLM.from_pretrained(target / "hf", output_loading_info=True)
     problems = {k: v for k, v in report.items() if v}
-    theirs = loss_of(model.eval(), recipe)
+    theirs = loss_of(model.eval(), name)
     print(f"{name}: veomni {ours:.7f}, transformers {theirs:.7f}, difference {ours - theirs:+.1e}; loading: {problems or 'clean'}")
     return abs(ours - theirs) <= 1e-5 and not problems
 

@@ -18,10 +18,7 @@ CASES = [("nano", "eager", 100), ("nano", "hf", 100), ("moe", "hf", 40)]
 
 def write_recipe(name, folder):
     """The recipe of a shape; an MoE's with one pack a step, for then our balance loss is Hugging Face's."""
-    path = shapes.ROOT / shapes.SHAPES[name]["recipe"]
-    recipe = shapes.read_recipe(path)
-    source = shapes.source_of(recipe)
-    source["path"] = str((path.parent / source["path"]).resolve())
+    recipe = shapes.shipped_recipe(name)
     if recipe["model"]["base"].get("num_experts"):
         train = recipe["train"]
         train.update(packs=1, pack_tokens=train["packs"] * train["pack_tokens"])

@@ -32,6 +32,15 @@ def read_recipe(path):
     return json.loads(text)
 
 
+def shipped_recipe(name):
+    """The recipe that a shape comes from, its text named by an absolute path."""
+    path = ROOT / SHAPES[name]["recipe"]
+    recipe = read_recipe(path)
+    source = source_of(recipe)
+    source["path"] = str((path.parent / source["path"]).resolve())
+    return recipe
+
+
 def source_of(recipe):
     return recipe["data"]["sources"][0]
 
@@ -54,10 +63,8 @@ def resolve(name):
 def write_recipe(shape, steps, ranks, output, folder):
     """The recipe that veomni runs for `shape`: `steps` steps, no checkpoints, no evaluation before the end. Where the
     recipe does not decide, each rank gets its share of the batch in one pack."""
-    path = ROOT / shape["recipe"]
-    recipe = read_recipe(path)
+    recipe = shipped_recipe(shape["name"])
     source = source_of(recipe)
-    source["path"] = str((path.parent / source["path"]).resolve())
     if not shape["keep_recipe"]:
         recipe["model"]["base"] = dict(shape["base"])
         recipe["train"].update(packs=ranks, pack_tokens=shape["batch"] // ranks * shape["context"])

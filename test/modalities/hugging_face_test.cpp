@@ -76,25 +76,10 @@ class Reference {
 /// A recipe that starts from the directory; its text is never read.
 Recipe recipe_from(const fs::path& directory, const TempDir& folder) {
   register_all_parts();
-  std::ofstream(folder.path() / "text.txt") << std::string(4096, 'a');
-  Json recipe = {
-      {"name", "fixture"},
-      {"model", {{"from", directory.string()}, {"decoders", {{"text", {{"type", "text"}}}}}}},
-      {"tokenizer", "bytes"},
-      {"data",
-       {{"sources",
-         {{{"name", "text"},
-           {"format", "text"},
-           {"path", "text.txt"},
-           {"sample_tokens", 16},
-           {"split", {{"train", {0.0, 0.5}}}},
-           {"sample", {{{"part", "text"}, {"field", "text"}, {"learn", true}}}}}}}}},
-      {"train", {{"steps", 1}, {"packs", 1}, {"pack_tokens", 64}}},
-      {"output", "run"}};
-  if (read_json(directory / "config.json")["model_type"] == "qwen3_moe")
-    recipe["model"]["base"] = {{"balance", "pack"}};
-  std::ofstream(folder.path() / "recipe.json") << recipe.dump(1);
-  return read_recipe((folder.path() / "recipe.json").string(), {});
+  const bool experts = read_json(directory / "config.json")["model_type"] == "qwen3_moe";
+  const Json changes =
+      experts ? Json{{"model", {{"base", {{"balance", "pack"}}}}}} : Json::object();
+  return read_recipe(write_from_recipe(folder.path(), directory, changes), {});
 }
 
 /// Samples end to end. Labels are shifted here: labels[t] of the fixture is the target at t - 1.

@@ -5,6 +5,7 @@
 #include "core/hugging_face/weights.h"
 #include "runs/runs.h"
 #include "support/paths.h"
+#include "support/tiny_recipes.h"
 
 using namespace veomni;
 using namespace veomni::test;
@@ -17,32 +18,13 @@ fs::path fixture(const std::string& name) {
   return fs::path(source_dir()) / ".." / "shared" / "fixtures" / "hf" / name;
 }
 
-/// Trains from `directory` with a learning rate that moves nothing.
-std::string write_recipe(const TempDir& folder, const fs::path& directory,
-                         const Json& base = Json::object()) {
-  std::ofstream(folder / "text.txt") << std::string(2000, 'a') + std::string(2000, 'b');
-  Json recipe = {
-      {"name", "from"},
-      {"model", {{"from", directory.string()}, {"decoders", {{"text", {{"type", "text"}}}}}}},
-      {"tokenizer", "bytes"},
-      {"data",
-       {{"sources",
-         {{{"name", "text"},
-           {"format", "text"},
-           {"path", "text.txt"},
-           {"sample_tokens", 32},
-           {"split", {{"train", {0.0, 1.0}}}},
-           {"sample", {{{"part", "text"}, {"field", "text"}, {"learn", true}}}}}}}}},
-      {"train", {{"steps", 1}, {"packs", 2}, {"pack_tokens", 64}, {"optimizer", {{"lr", 1e-30}}}}},
-      {"output", "run"}};
-  if (!base.empty()) recipe["model"]["base"] = base;
-  std::ofstream(folder / "recipe.json") << recipe.dump(1);
-  return (folder / "recipe.json").string();
-}
+/// A learning rate that moves nothing.
+const Json kStill = {{"train", {{"optimizer", {{"lr", 1e-30}}}}}};
+
+Json with_base(const Json& base) { return {{"model", {{"base", base}}}}; }
 
 std::vector<float> values_of(const HuggingFaceWeights& weights, const std::string& name) {
-  int64_t count = 1;
-  for (const int64_t size : weights.shape(name)) count *= size;
+  const int64_t count = count_elements(weights.shape(name)).value();
   std::vector<float> values(static_cast<size_t>(count));
   weights.read(name, 0, count, values.data());
   return values;
@@ -70,8 +52,8 @@ TEST_CASE("export: what was imported comes out bit for bit, whatever the ranks a
     for (const char* ranks : {"1", "2"}) {
       INFO(name << " on " << ranks);
       const TempDir folder;
-      const auto trained =
-          run_veomni({"train", write_recipe(folder, fixture(name)), "--ranks", ranks});
+      const auto trained = run_veomni(
+          {"train", write_from_recipe(folder.path(), fixture(name), kStill), "--ranks", ranks});
       INFO(trained.err);
       REQUIRE(trained.code == 0);
       const auto run = (folder / "run").string(), out = (folder / "hf").string();
@@ -91,16 +73,18 @@ TEST_CASE("model.from: a base that the weights do not fit is refused at its key"
           "[runs][hugging_face]") {
   const TempDir folder;
   if (!fs::exists(fixture("llama_gqa"))) return;
-  const auto wrong =
-      run_veomni({"validate", write_recipe(folder, fixture("llama_gqa"), {{"hidden_size", 128}})});
+  const auto wrong = run_veomni({"validate", write_from_recipe(folder.path(), fixture("llama_gqa"),
+                                                               with_base({{"hidden_size", 128}}))});
   CHECK(wrong.code == 2);
   CHECK_THAT(wrong.err,
              Catch::Contains(
                  "model.base.hidden_size: 128, but the weights of model.from are made for 64"));
-  const auto free = run_veomni(
-      {"validate", write_recipe(folder, fixture("llama_gqa"), {{"initializer_range", 0.1}})});
+  const auto free =
+      run_veomni({"validate", write_from_recipe(folder.path(), fixture("llama_gqa"),
+                                                with_base({{"initializer_range", 0.1}}))});
   CHECK(free.code == 0);
-  const auto absent = run_veomni({"validate", write_recipe(folder, folder.path() / "nowhere")});
+  const auto absent = run_veomni(
+      {"validate", write_from_recipe(folder.path(), folder / "nowhere", Json::object())});
   CHECK(absent.code == 2);
   CHECK_THAT(absent.err, Catch::Contains("config.json: no such file"));
 }

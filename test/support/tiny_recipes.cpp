@@ -115,4 +115,22 @@ std::string write_moe_recipe(const fs::path& folder) {
   return (folder / "moe.json").string();
 }
 
+std::string write_from_recipe(const fs::path& folder, const fs::path& directory,
+                              const Json& changes) {
+  write(folder / "text.txt", std::string(2000, 'a') + std::string(2000, 'b'));
+  Json recipe = Json::parse(R"({
+  "name": "from",
+  "model": { "decoders": { "text": { "type": "text" } } },
+  "tokenizer": "bytes",
+  "data": { "sources": [
+    { "name": "text", "format": "text", "path": "text.txt", "sample_tokens": 32,
+      "split": { "train": [0.0, 1.0] }, "sample": [ { "part": "text", "field": "text", "learn": true } ] } ] },
+  "train": { "steps": 1, "packs": 2, "pack_tokens": 64 },
+  "output": "run" })");
+  recipe["model"]["from"] = directory.string();
+  recipe.merge_patch(changes);
+  write(folder / "from.json", recipe.dump(1));
+  return (folder / "from.json").string();
+}
+
 }  // namespace veomni::test

@@ -4,11 +4,16 @@
 #include <filesystem>
 #include <string>
 
+#include "core/json.h"
+
 namespace veomni::test {
 
 /// Writes text, images and customers into `folder` and returns the path of a recipe over them: every kind of part.
 std::string write_omni_recipe(const std::filesystem::path& folder);
 /// A mixture of experts on text.
 std::string write_moe_recipe(const std::filesystem::path& folder);
+/// A text model that starts from a Hugging Face directory; `changes` is merged into the recipe (RFC 7386).
+std::string write_from_recipe(const std::filesystem::path& folder,
+                              const std::filesystem::path& directory, const Json& changes);
 
 }  // namespace veomni::test

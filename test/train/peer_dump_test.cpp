@@ -12,6 +12,7 @@
 #include "core/train/model.h"
 #include "core/train/schedule.h"
 #include "core/train/step_input.h"
+#include "modalities/base/hugging_face_spec.h"
 #include "modalities/model.h"
 #include "parallel/comm/thread.h"
 #include "parallel/fsdp/unit.h"
@@ -26,35 +27,15 @@ namespace {
 namespace fs = std::filesystem;
 using Weights = std::map<std::string, at::Tensor>;
 
-/// `weight` cut along its rows into Hugging Face's separate matrices.
-void put_rows(Weights& out, const std::string& prefix, const at::Tensor& weight,
-              const std::vector<std::pair<std::string, int64_t>>& parts) {
-  int64_t row = 0;
-  for (const auto& [name, rows] : parts) {
-    out[prefix + name + ".weight"] = weight.narrow(0, row, rows);
-    row += rows;
-  }
-  REQUIRE(row == weight.size(0));
-}
-
 /// Our parameters under the names and shapes of Hugging Face's files.
-Weights hugging_face_names(const Weights& ours, const BaseConfig& base) {
+Weights hugging_face_weights(const Weights& ours, const BaseConfig& base) {
   Weights out;
-  const int64_t q = base.num_attention_heads * base.head_dim,
-                kv = base.num_key_value_heads * base.head_dim;
-  const auto ends = [](const std::string& name, const std::string& end) {
-    return name.size() >= end.size() && name.substr(name.size() - end.size()) == end;
-  };
   for (const auto& [name, weight] : ours) {
-    const auto prefix = name.substr(0, name.find_last_of('.', name.size() - 8) + 1);
-    if (ends(name, "special_tokens.weight")) continue;  // texts alone have none
-    if (ends(name, "self_attn.qkv_proj.weight"))
-      put_rows(out, prefix, weight, {{"q_proj", q}, {"k_proj", kv}, {"v_proj", kv}});
-    else if (ends(name, "mlp.gate_up_proj.weight"))
-      put_rows(out, prefix, weight,
-               {{"gate_proj", weight.size(0) / 2}, {"up_proj", weight.size(0) / 2}});
-    else
-      out[name] = weight;
+    int64_t start = 0;
+    for (const auto& piece : hugging_face_pieces(name, weight.sizes().vec(), base)) {
+      out[piece.tensor] = weight.flatten().narrow(0, start, piece.count()).view(piece.shape);
+      start += piece.count();
+    }
   }
   return out;
 }
@@ -97,7 +78,7 @@ void dump_inputs(const Recipe& recipe, const fs::path& folder) {
     const auto model = build_model(recipe, data->vocab_size(), context);
     Weights weights;
     for (const auto& name : model->parameter_names()) weights[name] = model->full_parameter(name);
-    write_weights(folder / "weights.safetensors", hugging_face_names(weights, recipe.base));
+    write_weights(folder / "weights.safetensors", hugging_face_weights(weights, recipe.base));
     Json config = recipe.resolved.at("model").at("base");
     config["vocab_size"] = data->vocab_size();
     std::ofstream(folder / "config.json") << config.dump(1) << '\n';
