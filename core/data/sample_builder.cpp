@@ -10,6 +10,8 @@
 namespace veomni {
 namespace {
 
+constexpr const char* kLabels = "labels";  // of format tokens; may be absent
+
 // A key of a target that holds one value or a list, as the texts that categories compare by.
 std::vector<std::string> category_list(const Json& keys, const char* key) {
   std::vector<std::string> texts;
@@ -20,6 +22,26 @@ std::vector<std::string> category_list(const Json& keys, const char* key) {
                     : item.is_number_integer() ? std::to_string(item.get<int64_t>())
                                                : to_category(item.get<double>()));
   return texts;
+}
+
+/// A list of integers; null when the field is missing.
+const std::vector<int64_t>* integers(const Record& record, const std::string& field) {
+  const Value* value = record.find(field);
+  if (value == nullptr || std::holds_alternative<std::monostate>(*value)) return nullptr;
+  const auto* list = std::get_if<std::vector<int64_t>>(value);
+  require<ConfigError>(list != nullptr, "{}: is no list of integers; give token ids", field);
+  return list;
+}
+
+/// Appends a segment's ids. labels[i] is what the position before ids[i] predicts, unless it is kIgnore; nothing stands
+/// before a sample's first.
+void append_tokens(const std::vector<int64_t>& ids, const std::vector<int64_t>& labels, bool learn,
+                   Sample& sample) {
+  const size_t start = sample.ids.size();
+  sample.ids.insert(sample.ids.end(), ids.begin(), ids.end());
+  sample.labels.resize(sample.ids.size(), kIgnore);
+  for (size_t i = start == 0 ? 1 : 0; learn && i < labels.size(); ++i)
+    if (labels[i] != kIgnore) sample.labels[start + i - 1] = labels[i];
 }
 
 }  // namespace
@@ -33,12 +55,6 @@ int32_t part_index(const std::vector<PartConfig>& parts, const std::string& name
   throw ConfigError(
       fmt::format("{}: there is no part '{}'; known: {}", where, name, join_names(names)));
 }
-
-namespace {
-
-constexpr const char* kLabels = "labels";  // of format tokens; may be absent
-
-}  // namespace
 
 std::vector<std::string> needed_fields(const SourceConfig& config, const SampleContext& context) {
   std::vector<std::string> fields;
@@ -136,26 +152,8 @@ void SampleBuilder::add_text(const SegmentConfig& segment, const Record& record,
   } catch (const ConfigError& error) {
     throw ConfigError(field + ": " + error.what());
   }
-  const size_t start = sample.ids.size();
-  sample.ids.insert(sample.ids.end(), ids.begin(), ids.end());
-  sample.labels.resize(sample.ids.size(), kIgnore);
-  // The position before each learned token predicts it; nothing stands before a sample's first.
-  for (size_t i = start == 0 ? 1 : 0; segment.learn && i < ids.size(); ++i)
-    sample.labels[start + i - 1] = ids[i];
+  append_tokens(ids, ids, segment.learn, sample);
 }
-
-namespace {
-
-/// A list of integers; null when the field is missing.
-const std::vector<int64_t>* integers(const Record& record, const std::string& field) {
-  const Value* value = record.find(field);
-  if (value == nullptr || std::holds_alternative<std::monostate>(*value)) return nullptr;
-  const auto* list = std::get_if<std::vector<int64_t>>(value);
-  require<ConfigError>(list != nullptr, "{}: is no list of integers; give token ids", field);
-  return list;
-}
-
-}  // namespace
 
 void SampleBuilder::add_ids(const SegmentConfig& segment, const Record& record,
                             Sample& sample) const {
@@ -166,16 +164,12 @@ void SampleBuilder::add_ids(const SegmentConfig& segment, const Record& record,
   require<ConfigError>(labels->size() == ids->size(),
                        "{}: has {} labels for {} ids; give one for each", kLabels, labels->size(),
                        ids->size());
-  const size_t start = sample.ids.size();
   for (const auto* list : {ids, labels})
     for (const int64_t id : *list)
       require<ConfigError>((id >= 0 && id < context_.vocab) || (list == labels && id == kIgnore),
                            "{}: id {} is outside of the {} ids of model.base.vocab_size",
                            list == ids ? segment.field : std::string(kLabels), id, context_.vocab);
-  sample.ids.insert(sample.ids.end(), ids->begin(), ids->end());
-  sample.labels.resize(sample.ids.size(), kIgnore);
-  for (size_t i = start == 0 ? 1 : 0; segment.learn && i < labels->size(); ++i)
-    if ((*labels)[i] != kIgnore) sample.labels[start + i - 1] = (*labels)[i];
+  append_tokens(*ids, *labels, segment.learn, sample);
 }
 
 void SampleBuilder::add_piece(size_t segment, const Record& record, uint64_t seed,

@@ -280,22 +280,20 @@ void check_unused(const Recipe& recipe, const Document& document, const Usage& u
   }
 }
 
-}  // namespace
-
-namespace {
-
 /// Weights of samples and of tokens cannot be compared.
 void check_weight_by(const Recipe& recipe, const Document& document) {
-  const auto of = [&](size_t i) {
-    return recipe.sources[i].keys.at("weight_by").get<std::string>();
+  const auto first = [&](bool tokens) {
+    return std::find_if(
+        recipe.sources.begin(), recipe.sources.end(), [&](const SourceConfig& source) {
+          return (source.keys.at("weight_by").get_ref<const std::string&>() == "tokens") == tokens;
+        });
   };
-  for (size_t i = 0; i < recipe.sources.size(); ++i)
-    for (size_t other = 0; other < recipe.sources.size(); ++other)
-      if (of(i) == "tokens" && of(other) != "tokens")
-        document.fail_value(
-            {"data", "sources", std::to_string(i), "weight_by"},
-            fmt::format("\"tokens\", but another source says \"{}\"; give all the same",
-                        of(other)));
+  const auto by_tokens = first(true), other = first(false), end = recipe.sources.end();
+  if (by_tokens == end || other == end) return;
+  document.fail_value(
+      {"data", "sources", std::to_string(by_tokens - recipe.sources.begin()), "weight_by"},
+      fmt::format("\"tokens\", but another source says \"{}\"; give all the same",
+                  other->keys.at("weight_by").get_ref<const std::string&>()));
 }
 
 }  // namespace
