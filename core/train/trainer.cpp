@@ -50,15 +50,15 @@ Trainer::Trainer(TrainContext context)
       evaluator_(context.recipe, context.data, context.model, context.data_group),
       loader_(context.recipe, context.data, context.model.losses(), context.data_group,
               share_lanes(context.data_group.rank(), context.data_group.size(),
-                          context.recipe.train.packs, context.packs_per_micro_batch)) {
-  if (context.world.rank() == 0) files_ = data_fingerprint(context.recipe);
-}
+                          context.recipe.train.packs, context.packs_per_micro_batch)) {}
 
 void Trainer::restore(const Checkpoint& checkpoint) {
   load_snapshot(checkpoint, context_.model, &optimizer_);
   step_ = checkpoint.state().at("step").get<int64_t>();
   saved_step_ = step_;
   restored_cursors_ = checkpoint.state().at("cursors");
+  files_ = checkpoint.state().value(
+      "files", Json(nullptr));  // check_resume found them equal to the recipe's
 }
 
 ForwardOptions Trainer::forward_options(const StepInput& input, int64_t step) const {
@@ -206,6 +206,7 @@ void Trainer::save(const Json& cursors) {
 
 TrainResult Trainer::run() {
   const auto& train = context_.recipe.train;
+  if (context_.world.rank() == 0 && files_.is_null()) files_ = data_fingerprint(context_.recipe);
   context_.data.start(loader_.lanes(), restored_cursors_);
   int stop = 0;
   while (stop == 0 && (train.steps == 0 || step_ < train.steps)) {
