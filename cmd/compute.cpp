@@ -5,6 +5,7 @@
 
 #include "cmd/engine_library.h"
 #include "cmd/ranks.h"
+#include "core/checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/exit_status.h"
 #include "core/recipe/recipe.h"
@@ -31,9 +32,8 @@ int compute(const std::string& verb, const ComputeArguments& arguments, Json opt
     overrides.insert(overrides.begin(),
                      "output=" + std::filesystem::absolute(arguments.recipe.recipe).string());
   }
-  const bool checkpoint = std::filesystem::exists(std::filesystem::path(recipe) / "manifest.json");
   // Of ranks started by mpirun the first checks for all; the engine reads the recipe again on each.
-  if (launched_rank() == 0 && !checkpoint) (void)read_recipe(recipe, overrides);
+  if (launched_rank() == 0 && !is_checkpoint(recipe)) (void)read_recipe(recipe, overrides);
   options["json"] = arguments.json;
   const Json request{{"verb", verb},
                      {"recipe", recipe},

@@ -2,17 +2,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <memory>
 
 #include "cmd/verbs.h"
 #include "core/error.h"
+#include "core/recipe/checkpoint_recipe.h"
 #include "modalities/export_spec.h"
 
 namespace veomni {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct ExportOptions {
   std::string source, directory, which = "auto", dtype = "fp32";
@@ -21,7 +19,7 @@ struct ExportOptions {
 };
 
 Checkpoint open_checkpoint(const ExportOptions& options) {
-  if (fs::exists(fs::path(options.source) / "manifest.json")) return Checkpoint(options.source);
+  if (is_checkpoint(options.source)) return Checkpoint(options.source);
   const auto found = find_checkpoint(options.source, options.which, "--checkpoint");
   require<ConfigError>(found.has_value(),
                        "{}: has no complete checkpoint; give a run or a checkpoint's directory",
@@ -31,8 +29,7 @@ Checkpoint open_checkpoint(const ExportOptions& options) {
 
 int run_export(const ExportOptions& options) {
   const Checkpoint checkpoint = open_checkpoint(options);
-  const Recipe recipe = parse_recipe(checkpoint.state().at("recipe").dump(2),
-                                     (checkpoint.directory() / "manifest.json").string(), {});
+  const Recipe recipe = recipe_of(checkpoint);
   const auto result =
       export_hugging_face(recipe, checkpoint,
                           {options.directory, options.dtype,

@@ -11,6 +11,7 @@
 
 #include "cmd/verbs.h"
 #include "core/checkpoint/checkpoint.h"
+#include "core/checkpoint/safetensors.h"
 #include "core/error.h"
 #include "core/recipe/summary.h"
 #include "core/tokenizer/file_tokenizer.h"
@@ -28,12 +29,6 @@ struct InspectOptions {
   bool json = false;
 };
 
-int64_t element_count(const std::vector<int64_t>& shape) {
-  int64_t count = 1;
-  for (const int64_t dim : shape) count *= dim;
-  return count;
-}
-
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text;
   for (const int64_t dim : shape) text += fmt::format("{}{}", text.empty() ? "" : " × ", dim);
@@ -45,8 +40,9 @@ Json describe_checkpoint(const Checkpoint& checkpoint) {
   int64_t elements = 0;
   for (const std::string& name : checkpoint.names()) {
     const std::vector<int64_t> shape = checkpoint.shape(name);
-    tensors.push_back({{"name", name}, {"shape", shape}, {"elements", element_count(shape)}});
-    elements += element_count(shape);
+    const int64_t count = count_elements(shape).value();  // the manifest has been checked
+    tensors.push_back({{"name", name}, {"shape", shape}, {"elements", count}});
+    elements += count;
   }
   Json description{{"checkpoint", checkpoint.directory().string()}};
   const Json& state = checkpoint.state();
@@ -118,8 +114,7 @@ int inspect(const InspectOptions& options) {
   }
   require<ConfigError>(options.recipe.overrides.empty(),
                        "inspect: {} is a directory; key=value is for recipes", path.string());
-  return inspect_checkpoint(
-      fs::exists(path / "manifest.json", error) ? path : newest_checkpoint(path), options.json);
+  return inspect_checkpoint(is_checkpoint(path) ? path : newest_checkpoint(path), options.json);
 }
 
 }  // namespace

@@ -140,9 +140,7 @@ int64_t write_rest(const Recipe& recipe, const Checkpoint& checkpoint,
     if (exported.contains(name) || name.starts_with("optimizer.") || name.starts_with("buffer."))
       continue;
     const auto shape = checkpoint.shape(name);
-    int64_t count = 1;
-    for (const int64_t size : shape) count *= size;
-    data.push_back(read_floats(checkpoint, name, shape, 0, count));
+    data.push_back(read_floats(checkpoint, name, shape, 0, count_elements(shape).value()));
     tensors.push_back({name, "F32", shape, data.back().data()});
   }
   write_safetensors(directory / "veomni.safetensors", tensors);

@@ -5,6 +5,7 @@
 
 #include "core/checkpoint/checkpoint.h"
 #include "core/error.h"
+#include "core/recipe/checkpoint_recipe.h"
 #include "core/train/snapshot.h"
 
 namespace veomni {
@@ -21,9 +22,7 @@ Found find_trained(const std::string& target, const std::vector<std::string>& ov
   const fs::path path = target;
   if (fs::is_directory(path)) {
     Checkpoint checkpoint(path);
-    return {parse_recipe(checkpoint.state().at("recipe").dump(2), (path / "manifest.json").string(),
-                         overrides),
-            checkpoint};
+    return {recipe_of(checkpoint, overrides), checkpoint};
   }
   auto recipe = read_recipe(target, overrides);
   const auto found = find_checkpoint(recipe.output, which, "--checkpoint");

@@ -207,6 +207,8 @@ std::vector<int64_t> list_checkpoints(const fs::path& checkpoints) {
   return steps;
 }
 
+bool is_checkpoint(const fs::path& directory) { return path_exists(directory / kManifestName); }
+
 std::optional<fs::path> find_checkpoint(const fs::path& run, const std::string& resume,
                                         const std::string& option) {
   const auto checkpoints = run / "checkpoints";
@@ -223,7 +225,7 @@ std::optional<fs::path> find_checkpoint(const fs::path& run, const std::string& 
     return checkpoints / checkpoint_name(step);
   }
   const fs::path path(resume);
-  if (path_exists(path / kManifestName)) return path;
+  if (is_checkpoint(path)) return path;
   if (const auto found = newest(path / "checkpoints")) return found;
   throw ConfigError(
       fmt::format("{} {}: is neither auto, a step, a checkpoint nor a run with one; {}", option,

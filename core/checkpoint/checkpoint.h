@@ -25,6 +25,9 @@ struct TensorRange {
 
 std::string checkpoint_name(int64_t step);  ///< step-00000100
 
+/// Whether a checkpoint's manifest lies in `directory`. Throws ConfigError where it cannot be told.
+bool is_checkpoint(const std::filesystem::path& directory);
+
 /// Step 1, every rank: writes and syncs `shard-RRRRR.safetensors`; the caller's barrier follows. A
 /// rank that owns nothing passes no ranges: no file is written, and one left by a killed run is
 /// removed. Each element of a tensor is passed by one rank only. Throws ConfigError when the disk

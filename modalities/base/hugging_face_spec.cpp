@@ -1,5 +1,6 @@
 #include "modalities/base/hugging_face_spec.h"
 
+#include "core/checkpoint/safetensors.h"
 #include "core/error.h"
 
 namespace veomni {
@@ -42,11 +43,7 @@ Pieces expert_pieces(const std::string& layer, bool down, const BaseConfig& base
 
 }  // namespace
 
-int64_t HuggingFacePiece::count() const {
-  int64_t count = 1;
-  for (const int64_t size : shape) count *= size;
-  return count;
-}
+int64_t HuggingFacePiece::count() const { return count_elements(shape).value(); }
 
 Pieces hugging_face_pieces(const std::string& parameter, const std::vector<int64_t>& shape,
                            const BaseConfig& base) {
