@@ -79,6 +79,7 @@ TEST_CASE("hugging face config: what our model does not compute is refused by na
                       {"rope_scaling", "yarn", "rope_scaling"},
                       {"rope_parameters", {{"rope_type", "dynamic"}}, "rope_parameters"},
                       {"rope_theta", "big", "rope_theta"},
+                      {"rope_interleaved", true, "rope_interleaved"},
                       {"attention_bias", true, "attention_bias"},
                       {"mlp_bias", true, "mlp_bias"},
                       {"hidden_act", "gelu", "hidden_act"},
