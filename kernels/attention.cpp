@@ -1,6 +1,7 @@
 #include "kernels/attention.h"
 
 #include "kernels/check.h"
+#include "kernels/check_attention.h"
 #include "kernels/cpu/fused.h"
 #include "kernels/cuda_fused.h"
 #include "kernels/reference.h"
@@ -22,31 +23,37 @@ void check_cu_seqlens(const at::Tensor& cu_seqlens, int64_t tokens) {
                 " tokens");
 }
 
-void check_heads(const at::Tensor& qkv, const AttentionShape& shape) {
+void check_heads(int64_t width, const AttentionShape& shape) {
   const int64_t queries = shape.query_heads, keys = shape.key_value_heads, dim = shape.head_dim;
   TORCH_CHECK(queries > 0 && keys > 0 && queries % keys == 0, kWhere, ": ", queries,
               " query heads must be a positive multiple of ", keys, " key-value heads");
   TORCH_CHECK(dim > 0 && dim % 2 == 0 && dim <= 256, kWhere, ": head_dim is ", dim,
               ", must be even and at most 256");
-  TORCH_CHECK(qkv.dim() == 2 && qkv.size(1) == (queries + 2 * keys) * dim, kWhere,
-              ": qkv has shape ", qkv.sizes(), ", must have [tokens, ", (queries + 2 * keys) * dim,
-              "]");
+  TORCH_CHECK(width == (queries + 2 * keys) * dim, kWhere, ": qkv is [tokens, ", width,
+              "], must have [tokens, ", (queries + 2 * keys) * dim, "]");
 }
 
 }  // namespace
+
+void check_attention(const at::Tensor& like, int64_t width, const at::Tensor& q_weight,
+                     const at::Tensor& k_weight, const at::Tensor& positions,
+                     const at::Tensor& cu_seqlens, const AttentionShape& shape) {
+  check_heads(width, shape);
+  for (const at::Tensor* weight : {&q_weight, &k_weight})
+    if (weight->defined()) {
+      check_same(kWhere, "norm weight", *weight, like);
+      check_shape(kWhere, "norm weight", *weight, {shape.head_dim});
+    }
+  if (shape.rope_theta > 0) check_ids(kWhere, "positions", positions, {like.size(0)}, like);
+  check_cu_seqlens(cu_seqlens, like.size(0));
+}
 
 at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
                             const at::Tensor& k_weight, const at::Tensor& positions,
                             const at::Tensor& cu_seqlens, const AttentionShape& shape) {
   check_input(kWhere, "qkv", qkv);
-  check_heads(qkv, shape);
-  for (const at::Tensor* weight : {&q_weight, &k_weight})
-    if (weight->defined()) {
-      check_same(kWhere, "norm weight", *weight, qkv);
-      check_shape(kWhere, "norm weight", *weight, {shape.head_dim});
-    }
-  if (shape.rope_theta > 0) check_ids(kWhere, "positions", positions, {qkv.size(0)}, qkv);
-  check_cu_seqlens(cu_seqlens, qkv.size(0));
+  TORCH_CHECK(qkv.dim() == 2, kWhere, ": qkv has shape ", qkv.sizes(), ", must have two dims");
+  check_attention(qkv, qkv.size(1), q_weight, k_weight, positions, cu_seqlens, shape);
   switch (backend(qkv)) {
     case Backend::cpu:
       return cpu::packed_attention(qkv, q_weight, k_weight, positions, cu_seqlens, shape);

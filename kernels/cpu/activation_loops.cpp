@@ -19,7 +19,7 @@ void forward(const SwigluArgs& args, int64_t begin, int64_t end) {
   }
 }
 
-template <class T>
+template <class T, bool kAgain>
 void backward(const SwigluArgs& args, int64_t begin, int64_t end) {
   const int64_t width = args.width;
   for (int64_t t = begin; t < end; ++t) {
@@ -28,11 +28,13 @@ void backward(const SwigluArgs& args, int64_t begin, int64_t end) {
     const T* d_y = static_cast<const T*>(args.d_y) + t * width;
     T* d_gate = static_cast<T*>(args.d_gate_up) + t * 2 * width;
     T* d_up = d_gate + width;
+    T* y = kAgain ? static_cast<T*>(args.y) + t * width : nullptr;
 #pragma omp simd
     for (int64_t f = 0; f < width; ++f) {
-      const float g = to_float(gate[f]), s = sigmoid(g), d = to_float(d_y[f]);
-      store(d_gate + f, d * to_float(up[f]) * s * (1.f + g * (1.f - s)));
+      const float g = to_float(gate[f]), s = sigmoid(g), d = to_float(d_y[f]), u = to_float(up[f]);
+      store(d_gate + f, d * u * s * (1.f + g * (1.f - s)));
       store(d_up + f, d * g * s);
+      if constexpr (kAgain) store(y + f, g * s * u);
     }
   }
 }
@@ -42,7 +44,11 @@ void swiglu_forward(const SwigluArgs& args, int64_t begin, int64_t end) {
 }
 
 void swiglu_backward(const SwigluArgs& args, int64_t begin, int64_t end) {
-  args.scalar == Scalar::f32 ? backward<float>(args, begin, end) : backward<Bf16>(args, begin, end);
+  const bool f32 = args.scalar == Scalar::f32;
+  if (args.y)
+    f32 ? backward<float, true>(args, begin, end) : backward<Bf16, true>(args, begin, end);
+  else
+    f32 ? backward<float, false>(args, begin, end) : backward<Bf16, false>(args, begin, end);
 }
 
 template <class T>

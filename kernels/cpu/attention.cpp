@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "kernels/cpu/attention_inputs.h"
 #include "kernels/cpu/fused.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/parallel.h"
@@ -17,51 +18,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const float* floats(const at::Tensor& x) {
-  return x.defined() ? x.const_data_ptr<float>() : nullptr;
-}
-
-at::Tensor as_float(const at::Tensor& x) { return x.defined() ? x.to(at::kFloat) : x; }
-
-/// The tensors behind one call's AttentionArgs; weights in f32.
-struct Inputs {
-  at::Tensor qkv, q_weight, k_weight, cosine, sine, rows, cu_seqlens;
-
-  AttentionArgs args(const AttentionShape& shape) const {
-    AttentionArgs a;
-    a.scalar = scalar_of(qkv);
-    a.query_heads = shape.query_heads;
-    a.key_value_heads = shape.key_value_heads;
-    a.head_dim = shape.head_dim;
-    a.causal = shape.causal;
-    a.qk_norm_eps = static_cast<float>(shape.qk_norm_eps);
-    a.qkv = qkv.const_data_ptr();
-    a.q_weight = floats(q_weight);
-    a.k_weight = floats(k_weight);
-    a.cosine = floats(cosine);
-    a.sine = floats(sine);
-    a.positions = rows.defined() ? rows.const_data_ptr<int64_t>() : nullptr;
-    a.cu_seqlens = cu_seqlens.const_data_ptr<int32_t>();
-    return a;
-  }
-  int64_t samples() const { return cu_seqlens.numel() - 1; }
-  int64_t longest() const {
-    const int32_t* begin = cu_seqlens.const_data_ptr<int32_t>();
-    int64_t longest = 0;
-    for (int64_t s = 0; s < samples(); ++s)
-      longest = std::max<int64_t>(longest, begin[s + 1] - begin[s]);
-    return longest;
-  }
-  /// Rows that belong to no sample get zeros.
-  void clear_rest(at::Tensor& x) const {
-    const int64_t used = cu_seqlens.const_data_ptr<int32_t>()[samples()];
-    if (used < x.size(0)) x.narrow(0, used, x.size(0) - used).zero_();
-  }
-};
-
 using Body = void (*)(const AttentionArgs&, int64_t sample, int64_t head, float* scratch);
 
-void run(Body body, const AttentionArgs& args, const Inputs& in) {
+void run(Body body, const AttentionArgs& args, const AttentionInputs& in) {
   const int64_t scratch = loops().attention_scratch(in.longest(), args.head_dim);
   for_items(in.samples() * args.key_value_heads, [&](int64_t item) {
     body(args, item / args.key_value_heads, item % args.key_value_heads, thread_scratch(scratch));
@@ -83,7 +42,8 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     const at::Tensor q_weight = q.value_or(at::Tensor()), k_weight = k.value_or(at::Tensor());
     const auto& [cosine, sine, rows] = constants.table;
     const at::Tensor& cu_seqlens = constants.cu_seqlens;
-    const Inputs in{qkv, as_float(q_weight), as_float(k_weight), cosine, sine, rows, cu_seqlens};
+    const AttentionInputs in{qkv,  as_float(q_weight), as_float(k_weight), cosine, sine,
+                             rows, cu_seqlens};
     at::Tensor out = at::empty({qkv.size(0), shape.query_heads * shape.head_dim}, qkv.options());
     const at::Tensor softmax = at::empty({qkv.size(0), shape.query_heads, 2}, at::kFloat);
     AttentionArgs args = in.args(shape);
@@ -103,8 +63,8 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     const auto heads = ctx->saved_data["heads"].toIntVector();
     const AttentionShape shape{heads[0],      heads[1], heads[2],
                                heads[3] != 0, 0,        ctx->saved_data["epsilon"].toDouble()};
-    const Inputs in{saved[0], as_float(saved[1]), as_float(saved[2]), saved[3], saved[4], saved[5],
-                    saved[6]};
+    const AttentionInputs in{
+        saved[0], as_float(saved[1]), as_float(saved[2]), saved[3], saved[4], saved[5], saved[6]};
     const at::Tensor d_out = gradients[0].contiguous();
     at::Tensor d_qkv = at::empty(in.qkv.sizes(), in.qkv.options());
     AttentionArgs args = in.args(shape);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/attention.h"
+#include "kernels/dense_block.h"
 #include "kernels/optimizer.h"
 
 namespace veomni::kernels::cpu {
@@ -22,6 +23,11 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weig
                                 double scale, at::Tensor* losses_out, at::Tensor* correct_out);
 at::Tensor moe_experts(const at::Tensor& x, const at::Tensor& gates, const at::Tensor& chosen,
                        const at::Tensor& gate_up, const at::Tensor& down);
+std::pair<at::Tensor, at::Tensor> dense_block(const at::Tensor& sum, const at::Tensor& branch,
+                                              const DenseBlockWeights& weights,
+                                              const at::Tensor& positions,
+                                              const at::Tensor& cu_seqlens,
+                                              const AttentionShape& shape, double norm_eps);
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& ids);
 
 }  // namespace veomni::kernels::cpu

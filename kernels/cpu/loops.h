@@ -41,8 +41,8 @@ struct NormArgs {
   const void* residual = nullptr;  ///< [T, D] or null
   const void* weight = nullptr;    ///< [D]
   void* sum = nullptr;             ///< [T, D], written when residual is given
-  void* y = nullptr;
-  float* rstd = nullptr;  ///< [T]
+  void* y = nullptr;               ///< [T, D]; in backward null, or where y is made again
+  float* rstd = nullptr;           ///< [T]
   const void* d_y = nullptr;
   const void* d_sum = nullptr;  ///< [T, D] or null: added to d_x
   void* d_x = nullptr;
@@ -52,7 +52,7 @@ struct SwigluArgs {
   Scalar scalar = Scalar::f32;
   int64_t width = 0;
   const void* gate_up = nullptr;  ///< [T, 2F]
-  void* y = nullptr;              ///< [T, F]
+  void* y = nullptr;              ///< [T, F]; in backward null, or where y is made again
   const void* d_y = nullptr;
   void* d_gate_up = nullptr;
 };

@@ -55,6 +55,10 @@ void backward_row(const NormArgs& args, int64_t t, float* d_weight) {
     const float value = rstd * (to_float(d_y[d]) * to_float(weight[d]) - to_float(x[d]) * dot);
     store(d_x + d, kHasSum ? value + to_float(d_sum[d]) : value);
   }
+  if (args.y == nullptr) return;
+  T* y = static_cast<T*>(args.y) + t * dim;
+#pragma omp simd
+  for (int64_t d = 0; d < dim; ++d) store(y + d, to_float(x[d]) * rstd * to_float(weight[d]));
 }
 
 template <class T>

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "kernels/activation.h"
-#include "kernels/attention.h"
+#include "kernels/dense_block.h"
 #include "kernels/linear.h"
 #include "kernels/moe.h"
 #include "kernels/norm.h"
@@ -37,20 +37,48 @@ Choice route(const at::Tensor& x, const at::Tensor& router, const BlockConfig& c
 Block::Block(const UnitSpec& unit, const BlockConfig& config, ParallelContext& context)
     : config_(config), at_(block_parameters(config)), unit_(unit.name, unit.parameters, context) {}
 
+kernels::AttentionShape Block::attention_shape() const {
+  return {.query_heads = config_.num_attention_heads,
+          .key_value_heads = config_.num_key_value_heads,
+          .head_dim = config_.head_dim,
+          .causal = config_.causal,
+          .rope_theta = config_.rope_theta,
+          .qk_norm_eps = config_.rms_norm_eps};
+}
+
+/// Nothing happens between the operators: no dropout, nobody looks.
+bool Block::runs_fused(const Stream& in, const Pass& pass) const {
+  return config_.num_experts == 0 && !(pass.train && pass.dropout > 0) && !pass.probe &&
+         kernels::has_dense_block(in.sum);
+}
+
+Stream Block::fused(const UnitUse& weights, const Stream& in, const TokenRow& row) const {
+  const auto weight = [&](size_t i) {
+    return i == BlockParameters::kAbsent ? at::Tensor() : weights[i];
+  };
+  const kernels::DenseBlockWeights all{.input_norm = weight(at_.input_norm),
+                                       .qkv = weight(at_.qkv),
+                                       .qkv_bias = weight(at_.qkv_bias),
+                                       .q_norm = weight(at_.q_norm),
+                                       .k_norm = weight(at_.k_norm),
+                                       .output = weight(at_.output),
+                                       .post_norm = weight(at_.post_norm),
+                                       .gate_up = weight(at_.gate_up),
+                                       .down = weight(at_.down)};
+  const auto [middle, fed] =
+      kernels::dense_block(in.sum, in.branch, all, row.positions, row.cu_seqlens, attention_shape(),
+                           config_.rms_norm_eps);
+  return {middle, fed};
+}
+
 at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,
                             const TokenRow& row) const {
   const auto bias = at_.qkv_bias == BlockParameters::kAbsent ? at::Tensor() : weights[at_.qkv_bias];
   const auto qkv = kernels::linear(x, weights[at_.qkv], bias);
-  const kernels::AttentionShape shape{.query_heads = config_.num_attention_heads,
-                                      .key_value_heads = config_.num_key_value_heads,
-                                      .head_dim = config_.head_dim,
-                                      .causal = config_.causal,
-                                      .rope_theta = config_.rope_theta,
-                                      .qk_norm_eps = config_.rms_norm_eps};
   const auto q_weight = config_.qk_norm ? weights[at_.q_norm] : at::Tensor();
   const auto k_weight = config_.qk_norm ? weights[at_.k_norm] : at::Tensor();
-  const auto mixed =
-      kernels::packed_attention(qkv, q_weight, k_weight, row.positions, row.cu_seqlens, shape);
+  const auto mixed = kernels::packed_attention(qkv, q_weight, k_weight, row.positions,
+                                               row.cu_seqlens, attention_shape());
   return kernels::linear(mixed, weights[at_.output], {});
 }
 
@@ -67,6 +95,11 @@ at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x,
 
 Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, Routing* routing) {
   auto weights = unit_.enter();
+  if (runs_fused(in, pass)) {
+    const auto [middle, fed] = fused(weights, in, row);
+    auto out = weights.leave({middle, fed});
+    return {out[0], out[1]};
+  }
   const auto& name = unit_.name();
   auto [sum, normed] =
       in.branch.defined()

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "kernels/attention.h"
 #include "modalities/base/block_spec.h"
 #include "parallel/fsdp/unit.h"
 
@@ -49,6 +50,9 @@ class Block {
   Unit& unit() { return unit_; }
 
  private:
+  kernels::AttentionShape attention_shape() const;
+  bool runs_fused(const Stream& in, const Pass& pass) const;
+  Stream fused(const UnitUse& weights, const Stream& in, const TokenRow& row) const;
   at::Tensor attention(const UnitUse& weights, const at::Tensor& x, const TokenRow& row) const;
   at::Tensor feed_forward(const UnitUse& weights, const at::Tensor& x, Routing* routing) const;
 

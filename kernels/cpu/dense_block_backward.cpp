@@ -1,0 +1,197 @@
+#include "kernels/cpu/dense_block_parts.h"
+#include "kernels/cpu/phases.h"
+
+namespace veomni::kernels::cpu {
+namespace {
+
+/// gradient [O, I] = d_yᵀ · x of y = x · weightᵀ, in strips of rows that are items of their own.
+struct WeightGradient {
+  static constexpr int64_t kStripRows = 128;
+  const at::Tensor& d_y;
+  at::Tensor gradient;
+  PackedMatrix x;
+
+  WeightGradient(const at::Tensor& d_outputs, const at::Tensor& inputs)
+      : d_y(d_outputs),
+        gradient(at::empty({d_outputs.size(1), inputs.size(1)}, at::kFloat)),
+        x(inputs) {}
+  int64_t strips() const { return (gradient.size(0) + kStripRows - 1) / kStripRows; }
+  void strip(int64_t s, float* scratch) const {
+    const int64_t begin = s * kStripRows, rows = std::min(kStripRows, gradient.size(0) - begin);
+    x.multiply(d_y.data_ptr<float>() + begin, 1, d_y.stride(0), rows, row(gradient, begin), false,
+               scratch);
+  }
+};
+
+class Backward {
+ public:
+  Backward(const at::Tensor& d_middle, const at::Tensor& d_fed, const DenseBlockWeights& weights,
+           const AttentionInputs& attention, const DenseBlockShape& shape,
+           const DenseBlockKept& kept)
+      : sizes_(kept.middle, weights),
+        pieces_(attention.cu_seqlens.const_data_ptr<int32_t>(), attention.samples(), sizes_.tokens),
+        d_middle_(d_middle),
+        d_fed_(d_fed),
+        weights_(weights),
+        kept_(kept),
+        qkv_(weights.qkv),
+        output_(weights.output),
+        gate_up_(weights.gate_up),
+        down_(weights.down),
+        normed_(at::empty_like(kept.input)),
+        middle_normed_(at::empty_like(kept.middle)),
+        activated_(at::empty({sizes_.tokens, sizes_.ffn}, at::kFloat)),
+        d_gate_up_(at::empty_like(kept.gate_up)),
+        d_attended_(at::empty_like(kept.middle)),
+        d_mixed_(at::empty_like(kept.mixed)),
+        d_qkv_(at::empty_like(kept.qkv)),
+        d_input_(at::empty_like(kept.middle)),
+        norm_shares_(at::zeros({2, pieces_.count(), sizes_.dim}, at::kFloat)) {
+    attention.clear_rest(d_qkv_);
+    attention_ = attention.args(shape.attention);
+    attention_.out = kept.mixed.data_ptr();
+    attention_.softmax = kept.softmax.data_ptr<float>();
+    attention_.d_out = d_mixed_.data_ptr();
+    attention_.d_qkv = d_qkv_.data_ptr();
+    if (weights.q_norm.defined() || weights.k_norm.defined()) {
+      head_shares_ =
+          at::empty({attention.samples() * shape.attention.key_value_heads, 2, attention_.head_dim},
+                    at::kFloat);
+      attention_.d_weights = head_shares_.data_ptr<float>();
+    }
+    attention_scratch_ = loops().attention_scratch(attention.longest(), attention_.head_dim);
+  }
+
+  DenseBlockGradients run_inputs() {
+    PackPhase pack = pack_weights();
+    run_phases(input_phases(pack), scratch());
+    return {d_input_, {}};
+  }
+
+  DenseBlockGradients run() {
+    const WeightGradient down(d_fed_, activated_), gate_up(d_gate_up_, middle_normed_),
+        output(d_attended_, kept_.mixed), qkv(d_qkv_, normed_);
+    PackPhase pack = pack_weights(), pack_inputs;
+    std::vector<std::pair<const WeightGradient*, int64_t>> strips;
+    for (const WeightGradient* gradient : {&gate_up, &down, &qkv, &output}) {
+      pack_inputs.add(gradient->x);
+      for (int64_t s = 0; s < gradient->strips(); ++s) strips.emplace_back(gradient, s);
+    }
+    auto phases = input_phases(pack);
+    phases.push_back({pack_inputs.items(), [&](int64_t i, float*) { pack_inputs.run(i); }});
+    phases.push_back({static_cast<int64_t>(strips.size()), [&](int64_t i, float* room) {
+                        const auto& [gradient, strip] = strips[static_cast<size_t>(i)];
+                        gradient->strip(strip, room);
+                      }});
+    run_phases(phases, scratch());
+    const auto head_norm = [&](const at::Tensor& weight, int64_t which) {
+      return weight.defined() ? head_shares_.select(1, which).sum(0) : at::Tensor();
+    };
+    return {d_input_,
+            {.input_norm = norm_shares_[0].sum(0),
+             .qkv = qkv.gradient,
+             .qkv_bias = weights_.qkv_bias.defined() ? d_qkv_.sum(0) : at::Tensor(),
+             .q_norm = head_norm(weights_.q_norm, 0),
+             .k_norm = head_norm(weights_.k_norm, 1),
+             .output = output.gradient,
+             .post_norm = norm_shares_[1].sum(0),
+             .gate_up = gate_up.gradient,
+             .down = down.gradient}};
+  }
+
+ private:
+  int64_t scratch() const {
+    const int64_t aside = RowPieces::kRows * std::max(sizes_.dim, sizes_.ffn);
+    return std::max(attention_scratch_, kMatrixScratch + aside);
+  }
+
+  PackPhase pack_weights() const {
+    PackPhase pack;
+    for (const PackedMatrix* matrix : {&qkv_, &output_, &gate_up_, &down_}) pack.add(*matrix);
+    return pack;
+  }
+
+  std::vector<Phase> input_phases(const PackPhase& pack) const {
+    const RowPieces::Steps steps{
+        [this](int64_t piece, float* room) { before_attention(piece, room); },
+        [this](int64_t piece, float* room) { after_attention(piece, room); },
+        [this](int64_t sample, int64_t head, float* room) {
+          loops().attention_backward(attention_, sample, head, room);
+        },
+        attention_.key_value_heads};
+    auto phases = pieces_.phases(steps, at::get_num_threads());
+    phases.insert(phases.begin(), Phase{pack.items(), [&pack](int64_t i, float*) { pack.run(i); }});
+    return phases;
+  }
+
+  /// From the gradient of both outputs to that of attention's output.
+  void before_attention(int64_t piece, float* scratch) const {
+    const int64_t begin = pieces_.begin(piece), rows = pieces_.rows(piece);
+    float* aside = scratch + kMatrixScratch;
+    down_.multiply(row(d_fed_, begin), sizes_.dim, 1, rows, aside, false, scratch);
+    SwigluArgs swiglu;
+    swiglu.width = sizes_.ffn;
+    swiglu.gate_up = row(kept_.gate_up, begin);
+    swiglu.d_y = aside;
+    swiglu.d_gate_up = row(d_gate_up_, begin);
+    swiglu.y = row(activated_, begin);
+    loops().swiglu_backward(swiglu, 0, rows);
+    gate_up_.multiply(row(d_gate_up_, begin), 2 * sizes_.ffn, 1, rows, aside, false, scratch);
+    norm_backward(1, piece, aside, d_middle_, d_attended_);
+    prefetch(kept_.qkv, begin, rows);
+    prefetch(kept_.mixed, begin, rows);
+    output_.multiply(row(d_attended_, begin), sizes_.dim, 1, rows, row(d_mixed_, begin), false,
+                     scratch);
+  }
+
+  void after_attention(int64_t piece, float* scratch) const {
+    const int64_t begin = pieces_.begin(piece), rows = pieces_.rows(piece);
+    float* d_normed = scratch + kMatrixScratch;
+    qkv_.multiply(row(d_qkv_, begin), sizes_.qkv, 1, rows, d_normed, false, scratch);
+    norm_backward(0, piece, d_normed, d_attended_, d_input_);
+  }
+
+  /// d_x of the block's norm `which`, plus d_sum; weights' gradients are summed piece by piece, so that they do not
+  /// depend on the number of threads.
+  void norm_backward(int64_t which, int64_t piece, const float* d_y, const at::Tensor& d_sum,
+                     const at::Tensor& d_x) const {
+    const int64_t begin = pieces_.begin(piece);
+    NormArgs norm;
+    norm.dim = sizes_.dim;
+    norm.x = row(which == 0 ? kept_.input : kept_.middle, begin);
+    norm.rstd = (which == 0 ? kept_.rstd : kept_.middle_rstd).data_ptr<float>() + begin;
+    norm.weight = (which == 0 ? weights_.input_norm : weights_.post_norm).data_ptr();
+    norm.d_y = d_y;
+    norm.d_sum = d_sum.defined() ? row(d_sum, begin) : nullptr;
+    norm.d_x = row(d_x, begin);
+    norm.y = row(which == 0 ? normed_ : middle_normed_, begin);
+    float* share = norm_shares_.data_ptr<float>() + (which * pieces_.count() + piece) * sizes_.dim;
+    loops().norm_backward(norm, 0, pieces_.rows(piece), share);
+  }
+
+  DenseBlockSizes sizes_;
+  RowPieces pieces_;
+  const at::Tensor &d_middle_, &d_fed_;
+  const DenseBlockWeights& weights_;
+  const DenseBlockKept& kept_;
+  PackedMatrix qkv_, output_, gate_up_, down_;
+  at::Tensor normed_, middle_normed_, activated_;  // forward's, made again
+  at::Tensor d_gate_up_, d_attended_, d_mixed_, d_qkv_, d_input_;
+  at::Tensor norm_shares_;  // [2, pieces, D]
+  at::Tensor head_shares_;  // [S K, 2, H]
+  AttentionArgs attention_;
+  int64_t attention_scratch_ = 0;
+};
+
+}  // namespace
+
+DenseBlockGradients dense_block_backward(const at::Tensor& d_middle, const at::Tensor& d_fed,
+                                         const DenseBlockWeights& weights,
+                                         const AttentionInputs& attention,
+                                         const DenseBlockShape& shape, const DenseBlockKept& kept,
+                                         bool weights_wanted) {
+  Backward backward(d_middle, d_fed, weights, attention, shape, kept);
+  return weights_wanted ? backward.run() : backward.run_inputs();
+}
+
+}  // namespace veomni::kernels::cpu

@@ -1,0 +1,28 @@
+#pragma once
+// The right-hand side of a matrix product in the order the f32 loops read it, for work that is split into pieces by
+// its caller. M rows, N columns, K depth
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/cpu/isa.h"
+
+namespace veomni::kernels::cpu {
+
+class PackedMatrix {
+ public:
+  /// b [K, N] f32, row-major or transposed. Memory only: pack() fills it.
+  explicit PackedMatrix(const at::Tensor& b);
+
+  int64_t units() const { return loops().matrix_pack_units(args_); }
+  void pack(int64_t unit) const { loops().matrix_pack(args_, unit, unit + 1); }
+
+  /// c [rows, N] (row-major) = or (add) += a [rows, K] · b. Steps of a as in MatrixArgs; scratch: kMatrixScratch floats.
+  void multiply(const float* a, int64_t a_row, int64_t a_depth, int64_t rows, float* c, bool add,
+                float* scratch) const;
+
+ private:
+  at::Tensor memory_;
+  MatrixArgs args_;
+};
+
+}  // namespace veomni::kernels::cpu
