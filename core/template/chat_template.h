@@ -11,7 +11,9 @@
 
 namespace veomni {
 
-class JinjaTemplate;
+namespace jinja {
+class Template;
+}
 
 /// What a template sees besides the messages.
 struct ChatOptions {
@@ -58,13 +60,16 @@ class ChatTemplate {
  private:
   void read_config(const std::string& folder, bool take_template);
   void add(const std::string& name, const std::string& text, const std::string& where);
-  const JinjaTemplate& chosen(bool tools) const;
+  const jinja::Template& chosen(bool tools) const;
 
-  std::vector<std::pair<std::string, std::unique_ptr<JinjaTemplate>>> templates_;
+  std::vector<std::pair<std::string, std::unique_ptr<jinja::Template>>> templates_;
   Json special_tokens_ = Json::object();
   std::vector<std::string> added_tokens_;
-  std::string file_;
 };
+
+/// bos_token, eos_token, … of the tokenizer_config.json in a tokenizer's directory or beside a file
+/// in it: name → text; empty where there is none. Throws ConfigError where the file is damaged.
+Json read_special_tokens(const std::string& tokenizer_path);
 
 /// The prompt for a model to answer `messages`: the template of the tokenizer's directory (or of a
 /// file in it), with the header of an assistant's turn. `tools`: list of schemas, or null.
