@@ -6,9 +6,12 @@
 
 #include "core/checkpoint/file_io.h"
 #include "core/checkpoint/safetensors.h"
+#include "core/data/tokenizer.h"
 #include "core/error.h"
 #include "core/hugging_face/config.h"
 #include "core/hugging_face/half.h"
+#include "core/template/chat_template.h"
+#include "core/tokenizer/file_tokenizer.h"
 #include "modalities/base/block_spec.h"
 #include "modalities/base/hugging_face_spec.h"
 
@@ -148,6 +151,24 @@ int64_t write_rest(const Recipe& recipe, const Checkpoint& checkpoint,
   return static_cast<int64_t>(tensors.size());
 }
 
+/// Where the files of the tokenizer are that the model was trained with; empty: it had none.
+fs::path tokenizer_folder(const Recipe& recipe) {
+  if (!is_tokenizer_file(recipe.tokenizer)) return recipe.from;
+  const fs::path path = recipe.tokenizer;
+  return fs::is_directory(path) ? path : path.parent_path();
+}
+
+/// How to generate, where the model came without it: greedy, up to the tokenizer's eos_token.
+Json generation_config(const Recipe& recipe) {
+  Json config{{"do_sample", false}};
+  if (!is_tokenizer_file(recipe.tokenizer)) return config;
+  const Json tokens = read_special_tokens(recipe.tokenizer);
+  if (!tokens.contains("eos_token")) return config;
+  const auto ids = FileTokenizer(recipe.tokenizer).encode(tokens["eos_token"].get<std::string>());
+  if (ids.size() == 1) config["eos_token_id"] = ids[0];
+  return config;
+}
+
 void write_configs(const Recipe& recipe, int64_t vocab_size, const ExportSettings& settings) {
   Json base = recipe.resolved.at("model").at("base");
   base["vocab_size"] = vocab_size;
@@ -156,17 +177,16 @@ void write_configs(const Recipe& recipe, int64_t vocab_size, const ExportSetting
                           : settings.dtype == "bf16" ? "bfloat16"
                                                      : "float16";
   write_json(settings.directory / "config.json", config);
-  bool generation = false;
-  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json",
-                           "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
-                           "vocab.json", "merges.txt", "chat_template.jinja"}) {
-    const auto source = fs::path(recipe.from) / name;
-    if (recipe.from.empty() || !fs::is_regular_file(source)) continue;
-    fs::copy_file(source, settings.directory / name);
-    generation = generation || std::string(name) == "generation_config.json";
-  }
-  if (!generation)
-    write_json(settings.directory / "generation_config.json", {{"do_sample", false}});
+  const auto copy = [&](const fs::path& folder, const char* name) {
+    if (folder.empty() || !fs::is_regular_file(folder / name)) return false;
+    return fs::copy_file(folder / name, settings.directory / name);
+  };
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
+        "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja"})
+    copy(tokenizer_folder(recipe), name);
+  if (!copy(recipe.from, "generation_config.json"))
+    write_json(settings.directory / "generation_config.json", generation_config(recipe));
 }
 
 }  // namespace

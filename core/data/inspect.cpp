@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/recipe/chat_config.h"
 
 namespace veomni {
 namespace {
@@ -58,6 +59,21 @@ Json sample_json(const Sample& sample, const Recipe& recipe, const Dataset& data
           {"targets", targets}};
 }
 
+/// Of conversations: the runs of learned tokens as texts.
+Json learned_text(const Sample& sample, const Dataset& dataset) {
+  Json texts = Json::array();
+  std::vector<int64_t> run;
+  for (size_t i = 0; i <= sample.labels.size(); ++i) {
+    if (i < sample.labels.size() && sample.labels[i] != kIgnore) {
+      run.push_back(sample.labels[i]);
+    } else if (!run.empty()) {
+      texts.push_back(dataset.tokenizer()->decode(run));
+      run.clear();
+    }
+  }
+  return texts;
+}
+
 // Powers of two: [1, 1], [2, 3], [4, 7], …
 Json histogram(const std::vector<int64_t>& lengths) {
   Json bars = Json::array();
@@ -89,8 +105,10 @@ Json source_json(const Recipe& recipe, const Dataset& dataset, int32_t number, i
   const SourceConfig& config = recipe.sources[static_cast<size_t>(number)];
   const int64_t size = dataset.source_size(number, false);
   Json shown = Json::array();
-  for (const auto& sample : dataset.train_samples(number, 0, std::min(samples, size)))
+  for (const auto& sample : dataset.train_samples(number, 0, std::min(samples, size))) {
     shown.push_back(sample_json(sample, recipe, dataset));
+    if (is_chat_format(config.format)) shown.back()["learned_text"] = learned_text(sample, dataset);
+  }
   return {{"name", config.name},
           {"format", config.format},
           {"weight", config.weight},
@@ -134,6 +152,8 @@ void print_source(const Json& source) {
     fmt::print("  sample {}: {} tokens, {} learned\n    {}\n", sample["index"].get<int64_t>(),
                sample["tokens"].get<int64_t>(), sample["learned"].get<int64_t>(),
                sample["text"].get<std::string>());
+    for (const auto& text : sample.value("learned_text", Json::array()))
+      fmt::print("    learned: {}\n", quoted(text.get<std::string>()));
     for (const auto& input : sample["inputs"]) {
       fmt::print("    {}:", input["encoder"].get<std::string>());
       for (const auto& array : input["arrays"])

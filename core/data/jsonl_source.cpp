@@ -1,9 +1,8 @@
 // Format `jsonl`: one JSON object a line, parsed once when the source is opened.
-#include <algorithm>
-#include <limits>
 #include <set>
 
 #include "core/data/file_bytes.h"
+#include "core/data/json_value.h"
 #include "core/data/source.h"
 #include "core/data/source_tools.h"
 #include "core/data/text.h"
@@ -11,32 +10,6 @@
 
 namespace veomni {
 namespace {
-
-template <class Predicate>
-bool all_items(const Json& array, Predicate predicate) {
-  return std::all_of(array.begin(), array.end(), predicate);
-}
-
-bool fits_int64(const Json& item) {
-  constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-  return item.is_number_integer() && (!item.is_number_unsigned() || item.get<uint64_t>() <= kMost);
-}
-
-// The value of a field, or ConfigError: only scalars and flat lists of integers or of strings can
-// be used.
-Value to_value(const Json& item, const std::string& where, const std::string& field) {
-  if (item.is_null()) return std::monostate{};
-  if (item.is_string()) return item.get<std::string>();
-  if (item.is_boolean()) return static_cast<int64_t>(item.get<bool>());
-  if (fits_int64(item)) return item.get<int64_t>();
-  if (item.is_number()) return item.get<double>();
-  if (item.is_array() && all_items(item, fits_int64)) return item.get<std::vector<int64_t>>();
-  if (item.is_array() && all_items(item, [](const Json& x) { return x.is_string(); }))
-    return item.get<std::vector<std::string>>();
-  throw ConfigError(fmt::format(
-      "{}: field '{}' is {}; give a string, a number, or a list of only integers or only strings",
-      where, field, item.is_object() ? "an object" : "a list of other or mixed things"));
-}
 
 class JsonlSource : public Source {
  public:
@@ -86,7 +59,7 @@ class JsonlSource : public Source {
     for (size_t i = 0; i < names_->size(); ++i) {
       const auto item = object.find((*names_)[i]);
       found_[i] = found_[i] || item != object.end();
-      values_.push_back(item == object.end() ? Value() : to_value(*item, where, (*names_)[i]));
+      values_.push_back(item == object.end() ? Value() : json_value(*item, where, (*names_)[i]));
     }
     origins_.add(number);
   }

@@ -95,6 +95,8 @@ SampleBuilder::SampleBuilder(int32_t number, const SourceConfig& config,
     encoders_.push_back(
         text ? -1 : part_index(context.recipe->encoders, segment.part, where + ".sample"));
   }
+  chat_config_ = chat_config(config);
+  if (chat_config_) chat_.emplace(*chat_config_, *context.tokenizer, context.recipe->tokenizer);
   for (const auto& target : config.targets) labels_.push_back(read_label(target));
 }
 
@@ -121,6 +123,8 @@ Sample SampleBuilder::build(int64_t index, uint64_t seed) const {
     for (size_t i = 0; i < config_.sample.size(); ++i) {
       if (encoders_[i] < 0 && config_.format == "tokens")
         add_ids(config_.sample[i], record, sample);
+      else if (encoders_[i] < 0 && chat_)
+        add_chat(config_.sample[i], record, sample);
       else if (encoders_[i] < 0)
         add_text(config_.sample[i], record, sample);
       else
@@ -132,6 +136,20 @@ Sample SampleBuilder::build(int64_t index, uint64_t seed) const {
     throw ConfigError(source_.where(index) + ": " + error.what());
   }
   return sample;
+}
+
+void SampleBuilder::add_chat(const SegmentConfig& segment, const Record& record,
+                             Sample& sample) const {
+  const auto* conversation = std::get_if<std::string>(record.find(kConversation));
+  require<Error>(conversation != nullptr, "data: a row without its conversation");
+  ChatTokens tokens = chat_->encode(Json::parse(*conversation));
+  const auto most = static_cast<size_t>(context_.recipe->train.pack_tokens);
+  const size_t others = sample.ids.size() + (labels_.empty() ? 0 : 1);  // with the readout token
+  if (chat_config_->truncate && others < most && tokens.ids.size() > most - others) {
+    tokens.ids.resize(most - others);
+    tokens.labels.resize(most - others);
+  }
+  append_tokens(tokens.ids, tokens.labels, segment.learn, sample);
 }
 
 void SampleBuilder::add_text(const SegmentConfig& segment, const Record& record,
@@ -243,8 +261,9 @@ void SampleBuilder::check(const Sample& sample) const {
   const int64_t most = context_.recipe->train.pack_tokens;
   require<ConfigError>(length <= most,
                        "record {} of data.sources.{} has {} tokens, but train.pack_tokens is {}; "
-                       "raise it, or shorten the sample",
-                       sample.index, config_.name, length, most);
+                       "raise it, or {}",
+                       sample.index, config_.name, length, most,
+                       chat_ ? "give the source \"truncate\": true" : "shorten the sample");
 }
 
 }  // namespace veomni

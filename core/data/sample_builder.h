@@ -2,9 +2,11 @@
 // Samples of one source: its records (or windows of its text) as the model sees them.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/data/chat_encoder.h"
 #include "core/data/sample.h"
 #include "core/data/source.h"
 #include "core/data/token_stream.h"
@@ -48,6 +50,8 @@ class SampleBuilder {
 
   /// Ids as they are; labels are aligned with them, so labels[t] is what position t − 1 predicts.
   void add_ids(const SegmentConfig& segment, const Record& record, Sample& sample) const;
+  /// A conversation as its chat template shows it.
+  void add_chat(const SegmentConfig& segment, const Record& record, Sample& sample) const;
   void add_text(const SegmentConfig& segment, const Record& record, Sample& sample) const;
   void add_piece(size_t segment, const Record& record, uint64_t seed, Sample& sample) const;
   void add_targets(const Record& record, Sample& sample) const;
@@ -62,6 +66,8 @@ class SampleBuilder {
   const Source& source_;
   std::vector<int32_t> encoders_;  ///< of each segment; -1: text
   std::vector<Label> labels_;
+  std::optional<ChatConfig> chat_config_;  ///< of the formats of conversations
+  std::optional<ChatEncoder> chat_;
 };
 
 }  // namespace veomni

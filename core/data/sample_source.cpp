@@ -7,6 +7,7 @@
 #include "core/data/random.h"
 #include "core/data/source_tools.h"
 #include "core/error.h"
+#include "core/recipe/chat_config.h"
 
 namespace veomni {
 namespace {
@@ -65,7 +66,8 @@ class RecordSamples : public SampleSource {
       const std::function<void(std::string_view, const std::string&)>& visit) const override {
     Record record;
     for (const auto& segment : config_.sample) {
-      if (segment.part != "text" || config_.format == "tokens") continue;
+      if (segment.part != "text" || config_.format == "tokens" || is_chat_format(config_.format))
+        continue;
       const std::string field = segment.field.empty() ? "text" : segment.field;
       for (int64_t i = 0; i < source_->size(); ++i) {
         source_->read(i, record, false);

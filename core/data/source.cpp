@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "core/data/chat_source.h"
 #include "core/data/text.h"
 #include "core/error.h"
 
@@ -11,9 +12,10 @@ namespace {
 using Open = std::unique_ptr<Source> (*)(const SourceConfig&, const std::vector<std::string>&);
 
 const std::map<std::string, Open>& openers() {
-  static const std::map<std::string, Open> table = {{"csv", open_csv},       {"idx", open_idx},
-                                                    {"images", open_images}, {"jsonl", open_jsonl},
-                                                    {"tokens", open_jsonl},  {"lines", open_lines}};
+  static const std::map<std::string, Open> table = {
+      {"csv", open_csv},     {"idx", open_idx},       {"images", open_images},
+      {"jsonl", open_jsonl}, {"tokens", open_jsonl},  {"lines", open_lines},
+      {"alpaca", open_chat}, {"sharegpt", open_chat}, {"messages", open_chat}};
   return table;
 }
 
@@ -34,7 +36,8 @@ std::unique_ptr<Source> open_source(const SourceConfig& config,
 }
 
 std::vector<std::string> source_formats() {
-  return {"text", "lines", "jsonl", "tokens", "csv", "idx", "images"};
+  return {"text",     "lines",    "jsonl", "tokens", "alpaca",
+          "sharegpt", "messages", "csv",   "idx",    "images"};
 }
 
 }  // namespace veomni

@@ -30,6 +30,7 @@ class SourceCheck {
   void run(Usage& usage) const {
     check_name();
     check_split();
+    check_conversations(recipe_, source_, path_, document_);
     for (size_t i = 0; i < source_.sample.size(); ++i) check_segment(i, usage);
     for (const TargetConfig& target : source_.targets) check_target(target, usage);
     check_columns();

@@ -91,6 +91,12 @@ void check_files(const Recipe& recipe, const Document& document) {
     if (source.keys.contains("labels")) {
       check_paths(source.keys["labels"], false, child(path, "labels"), document);
     }
+    for (size_t j = 0; j < source.sample.size(); ++j) {
+      const Json& segment = source.keys["sample"][j];
+      if (segment.contains("template") && segment["template"] != "tokenizer")
+        check_file(segment["template"].get<std::string>(), false,
+                   child(child(child(path, "sample"), std::to_string(j)), "template"), document);
+    }
   }
   check_tokenizer(recipe, document);
   check_output(recipe, document);

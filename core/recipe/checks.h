@@ -25,6 +25,10 @@ void complete_rest(Json& resolved, const std::string& recipe_path);
 void check_model(const Recipe& recipe, const Document& document);
 /// Sources against the model and the tokenizer.
 void check_data(const Recipe& recipe, const Document& document);
+/// The keys of a source's conversations; `path` is the source's. Nothing for other formats but keys
+/// that have no effect there.
+void check_conversations(const Recipe& recipe, const SourceConfig& source, const Path& path,
+                         const Document& document);
 /// Schedule, evaluation and lengths.
 void check_train(const Recipe& recipe, const Document& document);
 /// Files that must exist and directories that can be made. Touches the file system, writes nothing.

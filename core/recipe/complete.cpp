@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/recipe/chat_config.h"
 #include "core/recipe/checks.h"
 
 namespace veomni {
@@ -84,6 +85,20 @@ void make_absolute(Json& paths, const std::filesystem::path& folder) {
   }
 }
 
+void complete_segments(Json& source, const std::filesystem::path& folder) {
+  const auto format = source["format"].get<std::string>();
+  for (Json& segment : source["sample"]) {
+    const bool chat = is_chat_format(format) && segment["part"] == "text";
+    if (!segment.contains("learn"))
+      segment["learn"] = chat ? Json::array({"assistant"}) : Json(false);
+    if (chat && !segment.contains("messages") && format != "alpaca")
+      segment["messages"] = format == "sharegpt" ? "conversations" : "messages";
+    if (chat && !segment.contains("template")) segment["template"] = "tokenizer";
+    if (segment.contains("template") && segment["template"] != "tokenizer")
+      make_absolute(segment["template"], folder);
+  }
+}
+
 }  // namespace
 
 void complete_base(Json& base, const Document& document) {
@@ -112,6 +127,7 @@ void complete_rest(Json& resolved, const std::string& recipe_path) {
   for (Json& source : resolved["data"]["sources"]) {
     make_absolute(source["path"], folder);
     if (source.contains("labels")) make_absolute(source["labels"], folder);
+    complete_segments(source, folder);
     if (source["format"] == "text" && !source.contains("sample_tokens")) {
       source["sample_tokens"] = resolved["train"]["pack_tokens"];
     }

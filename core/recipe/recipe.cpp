@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/recipe/chat_config.h"
 #include "core/recipe/checks.h"
 #include "core/recipe/document.h"
 #include "core/recipe/resolve.h"
@@ -90,7 +91,11 @@ SourceConfig read_source(const Json& json) {
     SegmentConfig& config = source.sample.emplace_back();
     take(segment, "part", config.part);
     take(segment, "field", config.field);
-    take(segment, "learn", config.learn);
+    config.learn = segment["learn"].is_array() || segment["learn"].get<bool>();
+    if (is_chat_format(source.format)) {
+      if (config.part == "text") config.field = kConversation;
+      continue;
+    }
     if (config.part == "text" && config.field.empty())
       config.field = source.format == "tokens" ? "input_ids" : "text";
   }

@@ -50,19 +50,33 @@ Key split_key() {
                    reserved_key("by")}};
 }
 
+Key learn_key() {
+  const Key role{
+      .name = "", .type = Type::string, .doc = "whose turns are learned", .choices = {"assistant"}};
+  return {.name = "learn",
+          .doc =
+              "text only: train on predicting these tokens; in conversations only the "
+              "assistant's turns unless true",
+          .any_of = {{.name = "", .type = Type::boolean, .doc = "all or none of the tokens"},
+                     {.name = "",
+                      .type = Type::array,
+                      .doc = "conversations: the roles whose turns are learned",
+                      .minimum = 1,
+                      .maximum = 1,
+                      .items = {role}}}};
+}
+
 Key sample_key() {
   const Key segment{.name = "",
                     .type = Type::object,
                     .doc = "one segment",
                     .keys = {name_key("part", "text, or the name of an encoder", true),
                              name_key("field", "column or field it reads"),
-                             {.name = "learn",
-                              .type = Type::boolean,
-                              .doc = "text only: train on predicting these tokens",
-                              .default_value = false},
-                             reserved_key("each"),
-                             reserved_key("messages"),
-                             reserved_key("template")}};
+                             name_key("messages", "conversations: the column with the messages"),
+                             name_key("template",
+                                      "conversations: \"tokenizer\", its own chat template, or the "
+                                      "path of a Jinja file"),
+                             learn_key(), reserved_key("each")}};
   return {.name = "sample",
           .type = Type::array,
           .doc = "the segments of a sample, in order",
@@ -121,6 +135,60 @@ Keys csv_keys() {
           strings_key("missing", "cells that mean: no value", Json::array({""}))};
 }
 
+Key named(const char* name, const char* doc, const char* value) {
+  Key key = name_key(name, doc);
+  key.default_value = value;
+  return key;
+}
+
+Key object_key(const std::string& name, const std::string& doc, Keys keys) {
+  return {.name = name,
+          .type = Type::object,
+          .doc = doc,
+          .default_value = Json::object(),
+          .keys = std::move(keys)};
+}
+
+Key truncate_key() {
+  return {
+      .name = "truncate",
+      .type = Type::boolean,
+      .doc = "cut conversations that are longer than train.pack_tokens, instead of refusing them",
+      .default_value = false};
+}
+
+// The words for columns and tags are LLaMA-Factory's (dataset_info.json).
+Keys alpaca_keys() {
+  return {object_key("columns", "names of the columns",
+                     {named("prompt", "what the user asks", "instruction"),
+                      named("query", "what is appended to it", "input"),
+                      named("response", "the answer", "output"),
+                      named("system", "the system prompt; may be absent", "system"),
+                      named("history", "earlier turns as pairs; may be absent", "history")}),
+          truncate_key()};
+}
+
+Keys sharegpt_keys() {
+  return {object_key("columns", "names of the columns",
+                     {named("system", "the system prompt; may be absent", "system"),
+                      named("tools", "tool schemas, or their JSON text; may be absent", "tools")}),
+          object_key("tags", "how a message is written",
+                     {named("role_tag", "key of the role", "from"),
+                      named("content_tag", "key of the content", "value"),
+                      named("user_tag", "role of the user", "human"),
+                      named("assistant_tag", "role of the assistant", "gpt"),
+                      named("observation_tag", "role of a tool's result", "observation"),
+                      named("function_tag", "role of a call of a tool", "function_call"),
+                      named("system_tag", "role of the system prompt", "system")}),
+          truncate_key()};
+}
+
+Keys messages_keys() {
+  return {object_key("columns", "names of the columns",
+                     {named("tools", "tool schemas, or their JSON text; may be absent", "tools")}),
+          truncate_key()};
+}
+
 std::vector<Variant> formats() {
   return {
       {"text",
@@ -134,6 +202,13 @@ std::vector<Variant> formats() {
       {"tokens",
        "one JSON object a line: input_ids, and labels where not all ids are learned (-100: not)",
        {}},
+      {"alpaca",
+       "conversations as instruction, input and output: a JSON array, or an object a line",
+       alpaca_keys()},
+      {"sharegpt", "conversations as lists of from and value: a JSON array, or an object a line",
+       sharegpt_keys()},
+      {"messages", "conversations as lists of role and content: a JSON array, or an object a line",
+       messages_keys()},
       {"csv", "one row a sample", csv_keys()},
       {"idx", "MNIST's arrays of images", {path_key("labels", "the idx file of labels", false)}},
       {"images",
@@ -166,8 +241,8 @@ Key source_key() {
                    targets_key(),
                    name_key("sample_weight", "column with the weight of each sample's losses"),
                    name_key("group", "column by which GAUC groups the samples"),
-                   reserved_key("messages"),
-                   reserved_key("template")},
+                   reserved_key("messages", "give it in the text segment of \"sample\""),
+                   reserved_key("template", "give it in the text segment of \"sample\"")},
           .variant_key = "format",
           .variants = formats()};
 }

@@ -3,6 +3,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/data/file_bytes.h"
@@ -19,6 +20,16 @@ TokenizerParts read_parts(const std::string& bytes, const std::string& file) {
                        file, bytes.size(), kMostBytes);
   return file.ends_with(".model") ? read_sentencepiece_model(bytes, file)
                                   : read_tokenizer_json(bytes, file);
+}
+
+/// `start` are the ids of the text up to the mark alone, `ids` from `first` on those of the whole.
+TokenMark mark_of(const std::vector<int64_t>& start, const std::vector<int64_t>& ids,
+                  size_t first) {
+  size_t same = 0;
+  while (same < start.size() && first + same < ids.size() && start[same] == ids[first + same])
+    ++same;
+  const size_t at = first + same;
+  return {at, same == start.size() ? at : std::min(at + 1, ids.size())};
 }
 
 class ModelSink : public PieceSink {
@@ -70,6 +81,13 @@ FileTokenizer::FileTokenizer(const std::string& path) {
 }
 
 std::vector<int64_t> FileTokenizer::encode(std::string_view text) const {
+  std::vector<TokenMark> places;
+  return encode(text, {}, places);
+}
+
+std::vector<int64_t> FileTokenizer::encode(std::string_view text, const std::vector<size_t>& marks,
+                                           std::vector<TokenMark>& places) const {
+  places.clear();
   const size_t invalid = find_invalid_utf8(text);
   require<ConfigError>(
       invalid == std::string_view::npos,
@@ -78,11 +96,22 @@ std::vector<int64_t> FileTokenizer::encode(std::string_view text) const {
   std::vector<int64_t> ids;
   ids.reserve(text.size() / 4 + 1);
   parts_.added.raw().cut(text, [&](std::string_view piece, int32_t id) {
+    const size_t first = ids.size();
+    const bool leads = piece.data() == text.data();
     if (id >= 0)
       ids.push_back(id);
     else
-      encode_piece(piece, piece.data() == text.data(), lease.work(), ids);
+      encode_piece(piece, leads, lease.work(), ids);
+    const auto begin = static_cast<size_t>(piece.data() - text.data());
+    while (places.size() < marks.size() && marks[places.size()] < begin + piece.size()) {
+      const std::string_view before = piece.substr(0, marks[places.size()] - begin);
+      std::vector<int64_t> start;
+      if (!before.empty() && id < 0) encode_piece(before, leads, lease.work(), start);
+      const bool inside = id >= 0 && !before.empty();
+      places.push_back(inside ? TokenMark{first, first + 1} : mark_of(start, ids, first));
+    }
   });
+  places.resize(marks.size(), {ids.size(), ids.size()});
   return ids;
 }
 

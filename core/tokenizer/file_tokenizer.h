@@ -32,6 +32,12 @@ TokenizerParts read_tokenizer_json(const std::string& bytes, const std::string& 
 /// The same for a SentencePiece model (BPE or Unigram). Control pieces are not found in text.
 TokenizerParts read_sentencepiece_model(const std::string& bytes, const std::string& file);
 
+/// Where a byte of a text falls among its ids: the token that starts there is `from`, and `to` the
+/// end of those before it. Inside of a token, `from` is that token and `to` is behind it.
+struct TokenMark {
+  size_t from = 0, to = 0;
+};
+
 /// May be used by several threads at a time.
 class FileTokenizer : public Tokenizer {
  public:
@@ -44,6 +50,9 @@ class FileTokenizer : public Tokenizer {
   /// The ids of the text alone; added tokens in the text are found. Throws ConfigError for text
   /// that is not UTF-8.
   std::vector<int64_t> encode(std::string_view text) const override;
+  /// The same, and where the bytes `marks` (ascending) of the text fall among the ids.
+  std::vector<int64_t> encode(std::string_view text, const std::vector<size_t>& marks,
+                              std::vector<TokenMark>& places) const;
   /// With the special tokens that the file's post-processor puts around a text.
   std::vector<int64_t> encode_with_special_tokens(std::string_view text) const;
   /// Special tokens are kept; ids that no token has are left out.
