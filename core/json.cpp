@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/data/text.h"
 #include "core/error.h"
 
 namespace veomni {
@@ -119,7 +120,7 @@ class Handler : public nlohmann::json_sax<Json> {
     const std::string pointer = json_pointer_child(levels_.back().pointer, name);
     const auto [first, added] = out_.keys.emplace(pointer, follower_.place());
     if (!added) {
-      fail(fmt::format("duplicate key '{}', first given at {}:{}; remove one of them", name,
+      fail(fmt::format("duplicate key '{}', first given at {}:{}; remove one of them", shown(name),
                        first->second.line, first->second.column));
     }
     // Objects that keep the order of their keys look names up one by one.

@@ -88,7 +88,7 @@ void AtomicFile::commit() {
   sync_directory(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
 }
 
-MappedFile::MappedFile(const fs::path& path) {
+MappedFile::MappedFile(const fs::path& path) : path_(path) {
   const int descriptor = open_regular(path, bytes_);
   if (bytes_ > 0) {
     void* address = ::mmap(nullptr, bytes_, PROT_READ, MAP_PRIVATE, descriptor, 0);
@@ -104,10 +104,44 @@ MappedFile::MappedFile(const fs::path& path) {
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), bytes_);
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    : path_(std::move(other.path_)),
+      descriptor_(other.descriptor_.exchange(-1)),
+      data_(std::exchange(other.data_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)) {}
+
+/// Not kept open from the start: a checkpoint of a thousand shards is only mapped.
+int MappedFile::descriptor() const {
+  if (const int known = descriptor_; known >= 0) return known;
+  uint64_t bytes = 0;
+  const int fresh = open_regular(path_, bytes);
+  int none = -1;
+  if (bytes == bytes_ && descriptor_.compare_exchange_strong(none, fresh)) return fresh;
+  ::close(fresh);  // another thread was faster
+  require<ConfigError>(bytes == bytes_,
+                       "{}: has {} bytes, and had {} when it was opened; let nobody write to it",
+                       path_.string(), bytes, bytes_);
+  return none;
+}
+
+void MappedFile::read(uint64_t offset, uint64_t count, void* out) const {
+  auto* next = static_cast<std::byte*>(out);
+  while (count > 0) {
+    const auto chunk = static_cast<size_t>(std::min(count, uint64_t{1} << 30));
+    const ssize_t got = ::pread(descriptor(), next, chunk, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_errno(path_, "read", errno);
+    require<ConfigError>(got > 0,
+                         "{}: byte {}: the file has become shorter; let nobody write to it",
+                         path_.string(), offset);
+    next += got;
+    offset += static_cast<uint64_t>(got);
+    count -= static_cast<uint64_t>(got);
+  }
+}
 
 bool path_exists(const fs::path& path) {
   std::error_code error;

@@ -2,6 +2,7 @@
 // Files that survive a crash: written beside their name, synced, renamed. Every error is a
 // ConfigError of one line that starts with the path and ends in what the system said.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -40,9 +41,17 @@ class MappedFile {
 
   const std::byte* data() const { return data_; }
   uint64_t bytes() const { return bytes_; }
+  /// Copies bytes [offset, offset + count) without touching the mapping; the first call opens the
+  /// file again, for the object's life. Thread-safe. Throws ConfigError when they cannot be read, or
+  /// the file has changed its size.
+  void read(uint64_t offset, uint64_t count, void* out) const;
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), bytes_}; }
 
  private:
+  int descriptor() const;
+
+  std::filesystem::path path_;
+  mutable std::atomic<int> descriptor_{-1};
   const std::byte* data_ = nullptr;
   uint64_t bytes_ = 0;
 };

@@ -4,19 +4,15 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "core/checkpoint/file_io.h"
 #include "core/error.h"
+#include "core/sorted_json.h"
 
 namespace veomni {
 namespace fs = std::filesystem;
-// Headers may have a million names: the sorted JSON type finds and inserts them in logarithmic
-// time.
-using SortedJson = nlohmann::json;
 __extension__ using WideCount = unsigned __int128;  // products of sizes, before they are checked
 
 struct SafetensorsFile::State {
@@ -33,6 +29,7 @@ struct SafetensorsFile::State {
 namespace {
 
 constexpr uint64_t kLengthBytes = 8;
+constexpr int kDeepest = 3;  // {name: {shape: [ ]}}
 
 [[noreturn]] void fail_at(const fs::path& path, uint64_t byte, const std::string& what) {
   throw ConfigError(fmt::format("{}: byte {}: {}", path.string(), byte, what));
@@ -59,33 +56,14 @@ std::string_view find_header(const fs::path& path, const MappedFile& file) {
   return file.text().substr(kLengthBytes, length);
 }
 
-/// Parses the header; refuses keys that occur twice and nesting deeper than the format has.
 SortedJson parse_header(const fs::path& path, std::string_view text) {
   if (text.empty() || text.front() != '{')
     fail_at(path, kLengthBytes, "the header must begin with '{'");
-  std::vector<std::set<std::string>> keys;
-  const auto check = [&](int depth, SortedJson::parse_event_t event, SortedJson& parsed) {
-    if (depth > 3) fail_at(path, kLengthBytes, "the header is nested too deeply");
-    if (event == SortedJson::parse_event_t::object_start) keys.emplace_back();
-    if (event == SortedJson::parse_event_t::object_end) keys.pop_back();
-    if (event == SortedJson::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (!keys.back().insert(key).second) {
-        const auto place = text.rfind(SortedJson(key).dump());
-        fail_at(path, kLengthBytes + (place == text.npos ? 0 : place),
-                fmt::format("key {} occurs twice", in_quotes(key)));
-      }
-    }
-    return true;
-  };
-  try {
-    return SortedJson::parse(text.begin(), text.end(), check);
-  } catch (const SortedJson::parse_error& error) {
-    fail_at(path, kLengthBytes + (error.byte > 0 ? error.byte - 1 : 0),
-            "the header is not valid JSON");
-  } catch (const SortedJson::exception&) {
-    fail_at(path, kLengthBytes, "the header holds a number out of range");
-  }
+  return parse_sorted_json({.text = text,
+                            .file = path.string(),
+                            .what = "the header",
+                            .begin = kLengthBytes,
+                            .depth = kDeepest});
 }
 
 /// One entry of the header, on its way to a SafetensorsTensor.
@@ -255,6 +233,14 @@ const std::map<std::string, std::string>& SafetensorsFile::metadata() const {
 }
 std::string_view SafetensorsFile::header() const { return state_->header; }
 uint64_t SafetensorsFile::file_bytes() const { return state_->file.bytes(); }
+
+void SafetensorsFile::read(const SafetensorsTensor& tensor, uint64_t begin, uint64_t bytes,
+                           void* out) const {
+  require<Error>(begin <= tensor.bytes && bytes <= tensor.bytes - begin,
+                 "{}: bytes {} to {} of a tensor of {}", state_->path.string(), begin,
+                 begin + bytes, tensor.bytes);
+  state_->file.read(offset(tensor) + begin, bytes, out);
+}
 
 uint64_t SafetensorsFile::offset(const SafetensorsTensor& tensor) const {
   return static_cast<uint64_t>(static_cast<const std::byte*>(tensor.data) - state_->file.data());

@@ -49,6 +49,10 @@ class SafetensorsFile {
   const std::map<std::string, std::string>& metadata() const;
   std::string_view header() const;  ///< the JSON text, padding included
   uint64_t file_bytes() const;
+  /// Copies bytes [begin, begin + bytes) of the tensor's data, without mapping them: what is read
+  /// once costs no memory beside `out`. Thread-safe. Throws ConfigError when the file has become
+  /// shorter.
+  void read(const SafetensorsTensor& tensor, uint64_t begin, uint64_t bytes, void* out) const;
   uint64_t offset(const SafetensorsTensor& tensor) const;  ///< of its first byte in the file
 
  private:

@@ -22,12 +22,15 @@ std::string read_raw(const std::string& path) {
                        "{}: is a folder; give a file", path);
   const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
   require<ConfigError>(file != nullptr, "{}: {}; check the path", path, std::strerror(errno));
-  std::string bytes;
-  if (const auto length = std::filesystem::file_size(path, ignored); !ignored)
-    bytes.reserve(static_cast<size_t>(length) + 1);
-  std::string chunk(kChunkBytes, '\0');
-  while (const size_t got = std::fread(chunk.data(), 1, chunk.size(), file.get()))
-    bytes.append(chunk, 0, got);
+  const auto length = std::filesystem::file_size(path, ignored);
+  // One byte more than the file says: reading stops there unless it has grown (or says nothing, as pipes do).
+  std::string bytes(ignored ? kChunkBytes : static_cast<size_t>(length) + 1, '\0');
+  size_t done = 0;
+  while (const size_t got = std::fread(bytes.data() + done, 1, bytes.size() - done, file.get())) {
+    done += got;
+    if (done == bytes.size()) bytes.resize(done + kChunkBytes);
+  }
+  bytes.resize(done);
   require<ConfigError>(std::ferror(file.get()) == 0, "{}: reading failed; check the disk", path);
   return bytes;
 }

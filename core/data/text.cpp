@@ -45,7 +45,7 @@ std::string shown(std::string_view text) {
     const size_t start = offset;
     const int32_t code = next_code_point(text, offset);
     if (code < 0) ++offset;
-    if (code >= 0 && code < 0x20)
+    if (code >= 0 && (code < 0x20 || (code >= 0x7F && code < 0xA0)))  // controls
       line += ' ';
     else
       line += code < 0 ? "?" : text.substr(start, offset - start);

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "core/data/text.h"
 #include "core/error.h"
 
 namespace veomni {
@@ -65,7 +66,7 @@ class Reader {
   }
 
   [[noreturn]] void fail(const std::string& key, const std::string& message) const {
-    throw ConfigError(fmt::format("{}: {}: {}", name_, key, message));
+    throw ConfigError(fmt::format("{}: {}: {}", name_, shown(key), message));
   }
 
   /// The value, null when the key is absent or null. Every key asked for counts as known.

@@ -22,18 +22,23 @@ class HuggingFaceWeights {
   /// Throw ConfigError on absent names.
   const std::vector<int64_t>& shape(const std::string& name) const;
   /// Elements [begin, end) of the flattened tensor as f32; only their bytes are read. F32, F16, BF16 and F64.
+  /// Thread-safe.
   void read(const std::string& name, int64_t begin, int64_t end, float* out) const;
   std::vector<std::string> names() const;  ///< sorted
+  int64_t bytes() const;                   ///< of all tensors, as they are stored
   const std::filesystem::path& directory() const { return directory_; }
 
  private:
-  void add_file(const std::string& file, const std::vector<std::string>& wanted);
+  struct Place {
+    SafetensorsFile file;
+    SafetensorsTensor tensor;
+  };
   void open_index(const std::filesystem::path& index);
-  const SafetensorsTensor& get(const std::string& name) const;
+  void add_unlisted(const std::map<std::string, SafetensorsFile>& files);
+  const Place& get(const std::string& name) const;
 
   std::filesystem::path directory_;
-  std::vector<SafetensorsFile> files_;  ///< keep the mappings that tensors_ point into
-  std::map<std::string, SafetensorsTensor> tensors_;
+  std::map<std::string, Place> tensors_;
 };
 
 }  // namespace veomni

@@ -65,7 +65,12 @@ Keys base_keys(bool attention_bias, bool qk_norm, bool experts) {
   Keys keys{
       size_key("hidden_size", "width of the residual stream", true),
       size_key("intermediate_size", "width of the feed-forward layers", false),
-      size_key("num_hidden_layers", "Transformer blocks", true),
+      {.name = "num_hidden_layers",
+       .type = Type::integer,
+       .doc = "Transformer blocks",
+       .required = true,
+       .minimum = 1,
+       .maximum = 1 << 14},
       size_key("num_attention_heads", "query heads", true),
       size_key("num_key_value_heads", "key and value heads; num_attention_heads by default", false),
       size_key("head_dim", "width of a head; hidden_size / num_attention_heads by default", false),

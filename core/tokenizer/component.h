@@ -3,17 +3,17 @@
 // known is refused by name, because leaving it out would change the ids.
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
+#include "core/sorted_json.h"
 
 namespace veomni {
 
-/// Keys in alphabetical order: finding one among 100,000 must be fast.
-using FileJson = nlohmann::json;
+/// Finding one key among 100,000 must be fast.
+using FileJson = SortedJson;
 
 class Component {
  public:

@@ -6,40 +6,6 @@
 namespace veomni {
 namespace {
 
-constexpr int kDeepest = 64;
-
-void check_depth(const std::string& bytes, const std::string& file) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const char c = bytes[i];
-    if (in_string && c == '\\')
-      ++i;
-    else if (c == '"')
-      in_string = !in_string;
-    else if (!in_string && (c == '{' || c == '['))
-      ++depth;
-    else if (!in_string && (c == '}' || c == ']'))
-      --depth;
-    require<ConfigError>(depth <= kDeepest, "{}: nested deeper than {}; is it a tokenizer.json?",
-                         file, kDeepest);
-  }
-}
-
-FileJson parse(const std::string& bytes, const std::string& file) {
-  check_depth(bytes, file);
-  try {
-    return FileJson::parse(bytes);
-  } catch (const FileJson::exception& error) {
-    std::string reason = error.what();
-    if (const size_t start = reason.find("at line"); start != std::string::npos)
-      reason.erase(0, start);
-    for (char& c : reason) c = c == '\n' ? ' ' : c;
-    throw ConfigError(
-        fmt::format("{}: not valid JSON ({}); copy the file again", file, reason.substr(0, 160)));
-  }
-}
-
 TokenTable read_vocab(Component& json) {
   const FileJson& vocab = json.any("vocab");
   if (!vocab.is_object() || vocab.empty()) json.refuse("vocab is no object of ids", "give one");
@@ -181,7 +147,7 @@ void read_added(const FileJson& list, const std::string& where, TokenizerParts& 
 }  // namespace
 
 TokenizerParts read_tokenizer_json(const std::string& bytes, const std::string& file) {
-  const FileJson root = parse(bytes, file);
+  const FileJson root = parse_sorted_json({.text = bytes, .file = file, .what = "tokenizer.json"});
   Component json(root, file);
   const FileJson null;
   const auto part = [&](const char* key) -> const FileJson& {

@@ -5,23 +5,14 @@
 #include "core/checkpoint/safetensors.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "support/made_files.h"
 #include "test/core/checkpoint_files.h"
 
 using namespace veomni;
+using namespace veomni::made;
 using namespace veomni_test;
 
 namespace {
-
-std::string length_of(uint64_t value) {
-  std::string bytes(8, '\0');
-  for (size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
-  return bytes;
-}
-
-/// A file of the format made by hand: nothing of the writer is used.
-std::string make_file(const std::string& header, const std::string& data) {
-  return length_of(header.size()) + header + data;
-}
 
 const std::string kOne = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
 
@@ -40,7 +31,7 @@ TEST_CASE("safetensors: a file is written byte for byte as the format says", "[c
       R"("b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})";
   while (header.size() % 8 != 0) header += ' ';
   const std::string data("\x00\x00\x80\x3f\x00\x00\x00\xc0\x07\x08\x09", 11);
-  CHECK(slurp(directory / "x.safetensors") == make_file(header, data));
+  CHECK(slurp(directory / "x.safetensors") == safetensors(header, data));
 }
 
 TEST_CASE("safetensors: a file made by hand is read", "[core][checkpoint]") {
@@ -49,7 +40,7 @@ TEST_CASE("safetensors: a file made by hand is read", "[core][checkpoint]") {
       R"({"__metadata__":{"k":"v"},"half":{"dtype":"BF16","shape":[],"data_offsets":[8,10]},)"
       R"("none":{"dtype":"I64","shape":[0,5],"data_offsets":[8,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}   )";
   spit(directory / "x",
-       make_file(header, std::string("\x00\x00\x80\x3f\x00\x00\x00\xc0\x80\x3f", 10)));
+       safetensors(header, std::string("\x00\x00\x80\x3f\x00\x00\x00\xc0\x80\x3f", 10)));
   const SafetensorsFile file(directory / "x");
   REQUIRE(file.tensors().size() == 3);
   CHECK(file.tensors()[0].name == "a");
@@ -120,26 +111,27 @@ TEST_CASE("safetensors: damaged files are refused with the byte", "[core][checkp
     std::string bytes, expected;
   };
   const auto entry = [](const std::string& text) {
-    return make_file("{\"a\":" + text + "}", "12345678");
+    return safetensors("{\"a\":" + text + "}", "12345678");
   };
   const std::vector<Row> rows{
       {"", "byte 0: the file ends within the header's length"},
       {"abc", "byte 3: the file ends within"},
-      {length_of(1), "byte 8: the file ends within its header of 1 bytes"},
-      {length_of(~0ull) + eight, "byte 0: header length 18446744073709551615 exceeds"},
-      {length_of(100'000'001) + eight, "byte 0: header length 100000001 exceeds"},
-      {length_of(0) + eight, "byte 8: the header must begin with '{'"},
-      {make_file(" " + kOne, eight), "byte 8: the header must begin with '{'"},
-      {make_file("[]", ""), "byte 8: the header must begin with '{'"},
-      {make_file("{\"a\":", ""), "the header is not valid JSON"},
-      {make_file("{\"a\": NaN}", ""), "byte 14: the header is not valid JSON"},
-      {make_file("{\"\xff\": 1}", ""), "the header is not valid JSON"},
-      {make_file(kOne + kOne, eight), "the header is not valid JSON"},
-      {make_file("{\"a\":{\"a\":[[[[1]]]]}}", ""), "nested too deeply"},
-      {make_file(kOne.substr(0, kOne.size() - 1) + "," + kOne.substr(1), eight),
+      {little_endian(1, 8), "byte 8: the file ends within its header of 1 bytes"},
+      {little_endian(~0ull, 8) + eight, "byte 0: header length 18446744073709551615 exceeds"},
+      {little_endian(100'000'001, 8) + eight, "byte 0: header length 100000001 exceeds"},
+      {little_endian(0, 8) + eight, "byte 8: the header must begin with '{'"},
+      {safetensors(" " + kOne, eight), "byte 8: the header must begin with '{'"},
+      {safetensors("[]", ""), "byte 8: the header must begin with '{'"},
+      {safetensors("{\"a\":", ""), "the header is not valid JSON"},
+      {safetensors("{\"a\": NaN}", ""), "byte 14: the header is not valid JSON"},
+      {safetensors("{\"\xff\": 1}", ""), "the header is not valid JSON"},
+      {safetensors(kOne + kOne, eight), "the header is not valid JSON"},
+      {safetensors("{\"a\":{\"a\":[[[[1]]]]}}", ""),
+       "byte 19: the header is nested deeper than 3 levels"},
+      {safetensors(kOne.substr(0, kOne.size() - 1) + "," + kOne.substr(1), eight),
        "key \"a\" occurs twice"},
-      {make_file("{\"__metadata__\":3}", ""), "'__metadata__' must map names to strings"},
-      {make_file("{\"__metadata__\":{\"a\":1}}", ""), "'__metadata__' must map names to strings"},
+      {safetensors("{\"__metadata__\":3}", ""), "'__metadata__' must map names to strings"},
+      {safetensors("{\"__metadata__\":{\"a\":1}}", ""), "'__metadata__' must map names to strings"},
       {entry("7"), "byte 9: tensor \"a\": must be an object"},
       {entry(R"({"dtype":"F32","shape":[2]})"), "'data_offsets' is missing"},
       {entry(R"({"dtype":"F32","data_offsets":[0,8]})"), "'shape' is missing"},
@@ -161,11 +153,11 @@ TEST_CASE("safetensors: damaged files are refused with the byte", "[core][checkp
        "'data_offsets' must be [begin, end]"},
       {entry(R"({"dtype":"F32","shape":[2],"data_offsets":[0,4,8]})"),
        "'data_offsets' must be [begin, end]"},
-      {make_file(kOne, "1234567"), "after the end of the file; it is truncated"},
-      {make_file(kOne, "123456789"), "1 bytes after the last tensor"},
-      {make_file(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})", eight),
+      {safetensors(kOne, "1234567"), "after the end of the file; it is truncated"},
+      {safetensors(kOne, "123456789"), "1 bytes after the last tensor"},
+      {safetensors(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})", eight),
        "4 bytes before tensor \"a\" belong to no tensor"},
-      {make_file(
+      {safetensors(
            R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[5],"data_offsets":[3,8]}})",
            eight),
        "tensor \"b\" overlaps another"},

@@ -1,32 +1,21 @@
 // Damaged and unknown tokenizer files: each is refused in one line that names the file and the
 // place, and none crashes.
-#include <bit>
 #include <catch2/catch.hpp>
 #include <random>
 
 #include "core/data/tokenizer.h"
+#include "support/made_files.h"
 #include "test/core/data_test_tools.h"
 #include "test/core/tokenizer_files.h"
 
 using namespace veomni;
+using namespace veomni::made;
 using namespace veomni::tokenizer_test;
 using veomni::data_test::TempDir;
 
 namespace {
 
-constexpr const char* kSmall = R"({"version": "1.0", "truncation": null, "padding": null,
- "added_tokens": [{"id": 6, "content": "<s>", "special": true}, {"id": 7, "content": "<e>"}],
- "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]},
- "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-   {"type": "Split", "pattern": {"Regex": "\\s+"}, "behavior": "Removed", "invert": false},
-   {"type": "ByteLevel", "add_prefix_space": false}, {"type": "Metaspace", "replacement": "_"}]},
- "post_processor": {"type": "TemplateProcessing",
-   "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-   "special_tokens": {"<s>": {"id": "<s>", "ids": [6], "tokens": ["<s>"]}}},
- "decoder": {"type": "Sequence", "decoders": [{"type": "ByteLevel"}, {"type": "Fuse"},
-   {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
- "model": {"type": "BPE", "unk_token": "u", "fuse_unk": true,
-   "vocab": {"a": 0, "b": 1, "u": 2, "ab": 3, "_": 4, "_ab": 5}, "merges": ["a b", ["_", "ab"]]}})";
+const std::string kSmall = small_tokenizer_json();
 
 struct Row {
   std::string from, to, message;
@@ -105,6 +94,9 @@ const std::vector<Row> kDamaged{
     {R"("a": 0)", R"("a": 16777216)", "the token 'a' has the id 16777216"},
     {R"("a": 0)", R"("a": 18446744073709551615)", "the token 'a' has the id"},
     {R"("a": 0)", R"("a": 1)", "the id 1 belongs to 'a' and to 'b'"},
+    {R"("b": 1)", R"("a": 1)", "key \"a\" occurs twice"},
+    {R"("type": "Fuse")", R"("type": "Fuse", "type": "Fuse")", "key \"type\" occurs twice"},
+    {R"("start": 1)", R"("start": 1e999)", "holds a number out of range"},
     {R"("ab": 3, )", "", "merges.0 needs 'ab', which is not in the vocabulary"},
     {R"("a b")", R"("a")", "merges.0 is no pair of tokens"},
     {R"("a b")", R"("a b b")", "merges.0 is no pair of tokens"},
@@ -139,30 +131,6 @@ std::string changed(std::string text, const std::string& from, const std::string
   return text.replace(at, from.size(), to);
 }
 
-/// A field of a protocol buffer that holds fewer than 128 bytes.
-std::string field(int number, const std::string& bytes) {
-  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())} + bytes;
-}
-std::string varint(int number, int value) {
-  std::string tag(1, static_cast<char>((number << 3) & 0x7F));
-  if (number >= 16) tag = {static_cast<char>(tag[0] | 0x80), static_cast<char>(number >> 4)};
-  return tag + static_cast<char>(value);
-}
-std::string piece(const std::string& text, float score, int type) {
-  std::string bits(1, 2 << 3 | 5);
-  for (int i = 0; i < 4; ++i) bits += static_cast<char>(std::bit_cast<uint32_t>(score) >> 8 * i);
-  return field(1, field(1, text) + bits + varint(3, type));
-}
-
-std::string model(const std::string& pieces, int type, const std::string& normalizer) {
-  return pieces + field(2, varint(3, type)) + field(3, normalizer);
-}
-
-const std::string kPieces = piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("\u2581", -1, 1) +
-                            piece("a", -2, 1) + piece("b", -3, 1) + piece("ab", -4, 1) +
-                            piece("\u2581ab", -4.5, 1);
-const std::string kIdentity = field(1, "identity") + varint(4, 1);
-
 }  // namespace
 
 TEST_CASE("tokenizer: each damage to a tokenizer.json is named", "[core][tokenizer]") {
@@ -176,7 +144,7 @@ TEST_CASE("tokenizer: each damage to a tokenizer.json is named", "[core][tokeniz
   for (const std::string text : {"", "3", "null", "[]", "{}", "\"x\""})
     CHECK(line_of(temp, "tokenizer.json", text) != "");
   CHECK_THAT(line_of(temp, "tokenizer.json", std::string(100000, '[')),
-             Catch::Contains("nested deeper than 64"));
+             Catch::Contains("byte 64: tokenizer.json is nested deeper than 64"));
 }
 
 TEST_CASE("tokenizer: each damage to a tokenizer.model is named", "[core][tokenizer]") {
@@ -184,8 +152,8 @@ TEST_CASE("tokenizer: each damage to a tokenizer.model is named", "[core][tokeni
   const auto line = [&](const std::string& bytes) {
     return line_of(temp, "tokenizer.model", bytes);
   };
-  CHECK(line(model(kPieces, 2, kIdentity)) == "");
-  CHECK(line(model(kPieces, 1, kIdentity)) == "");
+  CHECK(line(sentencepiece(small_pieces(), 2, identity_normalizer())) == "");
+  CHECK(line(sentencepiece(small_pieces(), 1, identity_normalizer())) == "");
   const std::vector<std::pair<std::string, std::string>> rows{
       {"", "holds no pieces"},
       {"{}", "wire type"},
@@ -195,23 +163,29 @@ TEST_CASE("tokenizer: each damage to a tokenizer.model is named", "[core][tokeni
       {std::string("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), "longer than what holds"},
       {std::string("\x02\x01x", 3), "a field's number is out of range"},
       {std::string("\x0b", 1), "unknown wire type"},
-      {varint(1, 3), "has another wire type"},
-      {field(1, varint(1, 3)), "piece 0: a text or message has another wire type"},
-      {field(1, field(3, "a")), "piece 0: an integer has another wire type"},
-      {field(1, varint(2, 3)), "piece 0: a float has another wire type"},
-      {field(1, std::string("\x15\0\0", 3)), "piece 0: a number is cut short"},
-      {piece("", 0, 1), "piece 0: its text is empty"},
-      {piece("\xff", 0, 1), "piece 0: its text is empty or no UTF-8"},
-      {piece("a", NAN, 1), "piece 0: its score is not finite"},
-      {piece("a", 0, 5), "piece 0: the type 5 is not supported"},
-      {piece("a", 0, 9), "piece 0: the type 9 is not supported"},
-      {model(kPieces + piece("a", 0, 1), 2, ""), "the token 'a' stands there twice"},
-      {model(kPieces + piece("ax", 0, 1), 2, ""), "'ax' has a character that is no piece itself"},
-      {model(kPieces + piece("u", 0, 4), 1, ""), "the user-defined piece 'u' of a Unigram model"},
-      {model(kPieces, 3, kIdentity), "the model type 3 is not supported"},
-      {model(kPieces, 2, field(1, "nmt_nfkc") + field(2, "x")), "the normalization 'nmt_nfkc'"},
-      {model(kPieces, 2, varint(5, 0)), "escape_whitespaces = false"},
-      {kPieces + field(2, varint(3, 2) + varint(24, 1)), "treat_whitespace_as_suffix"},
+      {proto_varint(1, 3), "has another wire type"},
+      {proto_field(1, proto_varint(1, 3)), "piece 0: a text or message has another wire type"},
+      {proto_field(1, proto_field(3, "a")), "piece 0: an integer has another wire type"},
+      {proto_field(1, proto_varint(2, 3)), "piece 0: a float has another wire type"},
+      {proto_field(1, std::string("\x15\0\0", 3)), "piece 0: a number is cut short"},
+      {proto_piece("", 0, 1), "piece 0: its text is empty"},
+      {proto_piece("\xff", 0, 1), "piece 0: its text is empty or no UTF-8"},
+      {proto_piece("a", NAN, 1), "piece 0: its score is not finite"},
+      {proto_piece("a", 0, 5), "piece 0: the type 5 is not supported"},
+      {proto_piece("a", 0, 9), "piece 0: the type 9 is not supported"},
+      {sentencepiece(small_pieces() + proto_piece("a", 0, 1), 2, ""),
+       "the token 'a' stands there twice"},
+      {sentencepiece(small_pieces() + proto_piece("ax", 0, 1), 2, ""),
+       "'ax' has a character that is no piece itself"},
+      {sentencepiece(small_pieces() + proto_piece("u", 0, 4), 1, ""),
+       "the user-defined piece 'u' of a Unigram model"},
+      {sentencepiece(small_pieces(), 3, identity_normalizer()),
+       "the model type 3 is not supported"},
+      {sentencepiece(small_pieces(), 2, proto_field(1, "nmt_nfkc") + proto_field(2, "x")),
+       "the normalization 'nmt_nfkc'"},
+      {sentencepiece(small_pieces(), 2, proto_varint(5, 0)), "escape_whitespaces = false"},
+      {small_pieces() + proto_field(2, proto_varint(3, 2) + proto_varint(24, 1)),
+       "treat_whitespace_as_suffix"},
   };
   for (const auto& [bytes, message] : rows) CHECK_THAT(line(bytes), Catch::Contains(message));
 }
@@ -220,7 +194,8 @@ TEST_CASE("tokenizer: a small SentencePiece model encodes as the library does",
           "[core][tokenizer]") {
   const TempDir temp;
   for (const int type : {1, 2}) {
-    const FileTokenizer tokenizer(temp.write("tokenizer.model", model(kPieces, type, kIdentity)));
+    const FileTokenizer tokenizer(
+        temp.write("tokenizer.model", sentencepiece(small_pieces(), type, identity_normalizer())));
     CHECK(tokenizer.encode("ab") == std::vector<int64_t>{6});
     CHECK(tokenizer.encode("  ab   a ") == std::vector<int64_t>{6, 2, 3});
     CHECK(tokenizer.encode("") == std::vector<int64_t>{});
@@ -228,14 +203,15 @@ TEST_CASE("tokenizer: a small SentencePiece model encodes as the library does",
     CHECK(tokenizer.encode("aXYb<s>") == std::vector<int64_t>{2, 3, 0, 4, 0});
     CHECK(tokenizer.decode({6, 2, 3}) == "ab a");
   }
-  const FileTokenizer with_user_piece(
-      temp.write("tokenizer.model", model(kPieces + piece("bb", 0, 4), 2, kIdentity)));
+  const FileTokenizer with_user_piece(temp.write(
+      "tokenizer.model",
+      sentencepiece(small_pieces() + proto_piece("bb", 0, 4), 2, identity_normalizer())));
   CHECK(with_user_piece.encode("abba") == std::vector<int64_t>{2, 3, 7, 3});
 }
 
 TEST_CASE("tokenizer: files cut short or with changed bytes never crash", "[core][tokenizer]") {
   const TempDir temp;
-  const std::string binary = model(kPieces, 2, kIdentity);
+  const std::string binary = sentencepiece(small_pieces(), 2, identity_normalizer());
   for (size_t length = 0; length < binary.size(); ++length)
     (void)line_of(temp, "tokenizer.model", binary.substr(0, length));
   const std::string json = kSmall;
