@@ -243,12 +243,13 @@ class OmniModel : public Model {
     const auto pick = [&](const at::Tensor& x) {
       return all ? x : x.index_select(0, rows.to(x.device()));
     };
+    const auto weights = pick(batch.label_weights);
     const auto loss = decoder_->lm_head({.hidden = pick(hidden),
                                          .token_weight = root[token_weight_index()],
                                          .labels = pick(batch.labels),
-                                         .weights = pick(batch.label_weights),
+                                         .weights = weights,
                                          .scale = objective.scale("text")});
-    objective.add_scaled("text", loss.scaled, loss.losses);
+    objective.add_scaled("text", loss.scaled, loss.losses * weights);
     if (objective.training()) return;
     const auto spread = [&](const at::Tensor& x) {
       return all ? x

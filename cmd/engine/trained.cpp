@@ -1,5 +1,6 @@
 #include "cmd/engine/trained.h"
 
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 
@@ -7,6 +8,7 @@
 #include "core/error.h"
 #include "core/recipe/checkpoint_recipe.h"
 #include "core/train/snapshot.h"
+#include "modalities/import.h"
 
 namespace veomni {
 namespace fs = std::filesystem;
@@ -14,7 +16,7 @@ namespace {
 
 struct Found {
   Recipe recipe;
-  Checkpoint checkpoint;
+  std::optional<Checkpoint> checkpoint;  ///< none: the weights of recipe.from
 };
 
 Found find_trained(const std::string& target, const std::vector<std::string>& overrides,
@@ -26,9 +28,24 @@ Found find_trained(const std::string& target, const std::vector<std::string>& ov
   }
   auto recipe = read_recipe(target, overrides);
   const auto found = find_checkpoint(recipe.output, which, "--checkpoint");
-  require<ConfigError>(found.has_value(), "{}: has no complete checkpoint; train first",
+  if (!found && !recipe.from.empty()) return {std::move(recipe), std::nullopt};
+  require<ConfigError>(found.has_value(),
+                       "{}: has no complete checkpoint; train first, or start from a model with "
+                       "model.from",
                        recipe.output);
   return {std::move(recipe), Checkpoint(*found)};
+}
+
+/// The weights of model.from as they are; parts that the directory does not have keep their first values.
+void load_imported(Session& session, const Recipe& recipe) {
+  session.build(recipe, nullptr);
+  session.together(
+      [&] { import_weights(session.model(), recipe.base, HuggingFaceWeights(recipe.from)); });
+  if (session.rank() != 0) return;
+  const bool parts = !recipe.encoders.empty() || !recipe.heads.empty();
+  std::fprintf(stderr, "%s has no checkpoint: the weights are those of %s%s\n",
+               recipe.output.c_str(), recipe.from.c_str(),
+               parts ? "; encoders and heads are untrained" : "");
 }
 
 }  // namespace
@@ -39,9 +56,13 @@ int64_t load_trained(Session& session, const Request& request) {
     found.emplace(find_trained(request.target, request.overrides,
                                request.options.value("checkpoint", "auto")));
   });
-  const auto& state = found->checkpoint.state();
+  if (!found->checkpoint) {
+    load_imported(session, found->recipe);
+    return 0;
+  }
+  const auto& state = found->checkpoint->state();
   session.build(found->recipe, state.at("data"));
-  session.together([&] { load_snapshot(found->checkpoint, session.model(), nullptr); });
+  session.together([&] { load_snapshot(*found->checkpoint, session.model(), nullptr); });
   return state.at("step").get<int64_t>();
 }
 

@@ -10,6 +10,7 @@
 #include "core/train/gather.h"
 #include "core/train/metrics.h"
 #include "core/train/model.h"
+#include "core/train/token_losses.h"
 
 namespace veomni {
 namespace {
@@ -84,8 +85,8 @@ Json head_metrics(const PartConfig& head, const std::vector<Prediction>& predict
 Evaluator::Evaluator(const Recipe& recipe, const Dataset& data, Model& model, Communicator& group)
     : recipe_(recipe), data_(data), model_(model), group_(group) {}
 
-void Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector<Sample>& samples,
-                          Sums& sums) {
+at::Tensor Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector<Sample>& samples,
+                                Sums& sums) {
   Pack pack;
   for (const auto& sample : samples) pack.append(sample);
   ForwardOptions options;
@@ -95,7 +96,7 @@ void Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector<Sampl
   sums.losses += out.sums;
   if (out.text_losses.defined()) {
     const auto learned = batch.labels != kIgnore;
-    sums.text_loss += out.text_losses.sum(at::kDouble).item<double>();
+    sums.text_loss += (out.text_losses * batch.label_weights).sum(at::kDouble).item<double>();
     sums.text_weight += batch.label_weights.masked_select(learned).sum(at::kDouble).item<double>();
     sums.text_correct +=
         static_cast<double>(out.text_correct.cpu().masked_select(learned).sum().item<int64_t>());
@@ -115,9 +116,10 @@ void Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector<Sampl
                  static_cast<double>(begin) +
                      static_cast<double>(i) / (1.0 + static_cast<double>(pack.targets.size()))});
   }
+  return out.text_losses;
 }
 
-Json Evaluator::run_source(int32_t source, int64_t limit) {
+Json Evaluator::run_source(int32_t source, int64_t limit, TokenLosses* tokens) {
   int64_t size = data_.source_size(source, true);
   if (limit > 0) size = std::min(size, limit);
   Sums sums;
@@ -134,7 +136,8 @@ Json Evaluator::run_source(int32_t source, int64_t limit) {
     const auto read = begin + static_cast<int64_t>(samples.size());
     for (auto& sample : data_.eval_samples(source, read, std::min(size, begin + chunk)))
       samples.push_back(std::move(sample));
-    run_chunk(source, begin, samples, sums);
+    const auto losses = run_chunk(source, begin, samples, sums);
+    if (tokens != nullptr) tokens->add(samples, losses);
   }
   return report(source, sums);
 }
@@ -199,12 +202,12 @@ Json Evaluator::report(int32_t source, Sums& sums) {
   return out;
 }
 
-Json Evaluator::run(int64_t limit) {
+Json Evaluator::run(int64_t limit, TokenLosses* tokens) {
   at::NoGradGuard no_gradient;
   Json out = Json::object();
   for (size_t s = 0; s < recipe_.sources.size(); ++s) {
     if (!recipe_.sources[s].eval) continue;
-    out[recipe_.sources[s].name] = run_source(static_cast<int32_t>(s), limit);
+    out[recipe_.sources[s].name] = run_source(static_cast<int32_t>(s), limit, tokens);
   }
   return out;
 }

@@ -12,6 +12,7 @@ namespace veomni {
 class Communicator;
 class Dataset;
 class Model;
+class TokenLosses;
 struct Sample;
 
 class Evaluator {
@@ -20,13 +21,16 @@ class Evaluator {
   Evaluator(const Recipe& recipe, const Dataset& data, Model& model, Communicator& group);
 
   /// {source: {loss, …}} on every rank. A source with one task has that task's metrics under their own names (accuracy),
-  /// one with several has an object a task (visit: {auc, …}). `limit`: at most so many samples a source; 0: all. Collective.
-  Json run(int64_t limit);
+  /// one with several has an object a task (visit: {auc, …}). `limit`: at most so many samples a source; 0: all. `tokens`,
+  /// where given, gets every sample's token losses. Collective.
+  Json run(int64_t limit, TokenLosses* tokens = nullptr);
 
  private:
   struct Sums;
-  Json run_source(int32_t source, int64_t limit);
-  void run_chunk(int32_t source, int64_t begin, const std::vector<Sample>& samples, Sums& sums);
+  Json run_source(int32_t source, int64_t limit, TokenLosses* tokens);
+  /// The losses [T] f32 of the text tokens, not weighted; undefined where the source has no text.
+  at::Tensor run_chunk(int32_t source, int64_t begin, const std::vector<Sample>& samples,
+                       Sums& sums);
   Json report(int32_t source, Sums& sums);
 
   const Recipe& recipe_;

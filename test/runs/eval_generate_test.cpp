@@ -98,7 +98,10 @@ TEST_CASE("eval, generate: what cannot be done is one line and exit 2", "[runs][
   const auto recipe = write_omni_recipe(folder.path());
   const auto untrained = run_veomni({"eval", recipe});
   CHECK(untrained.code == 2);
-  CHECK_THAT(untrained.err, Catch::EndsWith("run: has no complete checkpoint; train first\n"));
+  CHECK_THAT(
+      untrained.err,
+      Catch::EndsWith(
+          "run: has no complete checkpoint; train first, or start from a model with model.from\n"));
   const auto run = train(recipe);
   const auto textless = without_text(recipe);
   REQUIRE(run_veomni({"train", textless, "train.steps=2", "train.schedule.warmup=1",
