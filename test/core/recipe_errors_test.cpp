@@ -66,7 +66,7 @@ const std::vector<Row> kWrongValues{
     {R"("name": "omni")", R"("name": "a\u0007b")", R"("a)", "name: holds a control character"},
     {R"("name": "omni")", R"("name": "a/b")", R"("a/b")", "name: a name holds no '/'"},
     {R"("learn": true)", R"("learn": "yes")", R"("yes")",
-     "learn: must be true or false, not \"yes\""},
+     "learn: must be true or false or a list, not \"yes\""},
     {R"("eval": { "every": 50 })", R"("eval": 50)", "50", "eval: must be an object, not 50"},
     {R"("lr": 2e-3)", R"("lr": -1)", "-1", "train.optimizer.lr: must be at least 0"},
     {R"("lr": 2e-3)", R"("betas": [0.9, 1.0])", "1.0",
