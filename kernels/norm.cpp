@@ -1,5 +1,7 @@
 #include "kernels/norm.h"
 
+#include <torch/types.h>
+
 #include "kernels/check.h"
 #include "kernels/cpu/fused.h"
 #include "kernels/cuda_fused.h"
@@ -14,6 +16,13 @@ void check(const char* where, const at::Tensor& x, const at::Tensor& weight) {
               ", must have [tokens, dim]");
   check_same(where, "weight", weight, x);
   check_shape(where, "weight", weight, {x.size(1)});
+}
+
+void check_layer_norm(const char* where, const at::Tensor& x, const at::Tensor& weight,
+                      const at::Tensor& bias) {
+  check(where, x, weight);
+  check_same(where, "bias", bias, x);
+  check_shape(where, "bias", bias, {x.size(1)});
 }
 
 }  // namespace
@@ -39,6 +48,23 @@ std::pair<at::Tensor, at::Tensor> add_rms_norm(const at::Tensor& x, const at::Te
   if (backend(x) == Backend::cuda) return cuda::add_rms_norm(x, residual, weight, epsilon);
   const at::Tensor sum = x + residual;
   return {sum, reference::rms_norm(sum, weight, epsilon)};
+}
+
+// LibTorch's operator is one pass on every device, so there is nothing of our own behind it.
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      double epsilon) {
+  check_layer_norm("layer_norm", x, weight, bias);
+  return at::layer_norm(x, {x.size(1)}, weight, bias, epsilon);
+}
+
+std::pair<at::Tensor, at::Tensor> add_layer_norm(const at::Tensor& x, const at::Tensor& residual,
+                                                 const at::Tensor& weight, const at::Tensor& bias,
+                                                 double epsilon) {
+  check_layer_norm("add_layer_norm", x, weight, bias);
+  check_same("add_layer_norm", "residual", residual, x);
+  check_shape("add_layer_norm", "residual", residual, x.sizes());
+  const at::Tensor sum = x + residual;
+  return {sum, at::layer_norm(sum, {sum.size(1)}, weight, bias, epsilon)};
 }
 
 }  // namespace veomni::kernels

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "core/train/update.h"
-#include "kernels/norm.h"
 #include "modalities/assemble.h"
 #include "modalities/base/transformer.h"
 #include "modalities/decoder.h"
@@ -229,9 +228,9 @@ class OmniModel : public Model {
     pass.look("model.embed_tokens", x);
     const TokenRow row{batch.positions, batch.cu_seqlens, batch.noise_keys};
     const auto stream = transformer_.forward(x, row, pass, routing);
-    const auto& norm = root[root_index("model.norm.weight")];
-    const auto hidden =
-        kernels::add_rms_norm(stream.branch, stream.sum, norm, recipe_.base.rms_norm_eps).second;
+    const auto hidden = add_norm(stream, root[root_index("model.norm.weight")], {},
+                                 block_config(recipe_.base).norm_eps)
+                            .second;
     pass.look("model.norm", hidden);
     return hidden;
   }

@@ -33,6 +33,7 @@ struct Inputs {
     a.query_heads = shape.query_heads;
     a.key_value_heads = shape.key_value_heads;
     a.head_dim = shape.head_dim;
+    a.rotary_dims = cosine.defined() ? 2 * cosine.size(1) : 0;
     a.causal = shape.causal;
     a.qk_norm_eps = static_cast<float>(shape.qk_norm_eps);
     a.qkv = qkv.const_data_ptr();
@@ -133,8 +134,7 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
                             const at::Tensor& k_weight, const at::Tensor& positions,
                             const at::Tensor& cu_seqlens, const AttentionShape& shape) {
   Constants constants{{}, cu_seqlens};
-  if (shape.rope_theta > 0)
-    constants.table = rope_table(positions, shape.rope_theta, shape.head_dim);
+  if (shape.rope_theta > 0) constants.table = rope_table(positions, cu_seqlens, shape);
   const auto optional = [](const at::Tensor& x) {
     return x.defined() ? Optional(x) : std::nullopt;
   };

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "modalities/base/block_spec.h"
 #include "parallel/fsdp/unit.h"
@@ -35,6 +36,10 @@ struct Stream {
   at::Tensor sum, branch;  ///< [T, D] each
 };
 
+/// The stream's sum and the norm of it: LayerNorm where a bias is given, else RMSNorm.
+std::pair<at::Tensor, at::Tensor> add_norm(const Stream& in, const at::Tensor& weight,
+                                           const at::Tensor& bias, double epsilon);
+
 /// What a MoE layer tells of its routing; undefined for dense layers.
 struct Routing {
   at::Tensor probability_sum;  ///< [E] f32, Σ_t of router probabilities, with gradient
@@ -49,7 +54,10 @@ class Block {
   Unit& unit() { return unit_; }
 
  private:
+  std::pair<at::Tensor, at::Tensor> norm(const UnitUse& weights, BlockParameters::Place place,
+                                         const Stream& in) const;
   at::Tensor attention(const UnitUse& weights, const at::Tensor& x, const TokenRow& row) const;
+  at::Tensor qkv_bias(const UnitUse& weights) const;
   at::Tensor feed_forward(const UnitUse& weights, const at::Tensor& x, Routing* routing) const;
 
   BlockConfig config_;
