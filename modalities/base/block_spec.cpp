@@ -4,18 +4,78 @@
 
 #include <cmath>
 
+#include "core/recipe/family.h"
+
 namespace veomni {
 
+namespace {
+
+using kernels::Activation;
+using kernels::RopeScaling;
+
+/// The names are checked by the recipe's table (activation_names).
+Activation activation_of(const std::string& name) {
+  if (name == "silu" || name == "swish") return Activation::silu;
+  if (name == "gelu") return Activation::gelu;
+  if (name == "quick_gelu") return Activation::quick_gelu;
+  return name == "relu" ? Activation::relu : Activation::gelu_tanh;
+}
+
+/// Peng et al. 2023 (arXiv:2309.00071), section 3.4, with DeepSeek's two mscales.
+double yarn_attention_factor(const RopeScalingConfig& rope) {
+  if (rope.attention_factor > 0) return rope.attention_factor;
+  const auto scale = [&](double mscale) {
+    return rope.factor <= 1 ? 1.0 : 0.1 * mscale * std::log(rope.factor) + 1;
+  };
+  if (rope.mscale > 0 && rope.mscale_all_dim > 0)
+    return scale(rope.mscale) / scale(rope.mscale_all_dim);
+  return scale(1);
+}
+
+RopeScaling rope_scaling_of(const BaseConfig& base) {
+  using Type = RopeScaling::Type;
+  const auto& rope = base.rope_scaling;
+  RopeScaling scaling{.factor = rope.factor,
+                      .original_max_position_embeddings = rope.original_max_position_embeddings,
+                      .low_freq_factor = rope.low_freq_factor,
+                      .high_freq_factor = rope.high_freq_factor,
+                      .beta_fast = rope.beta_fast,
+                      .beta_slow = rope.beta_slow,
+                      .truncate = rope.truncate};
+  if (rope.rope_type == "linear") scaling.type = Type::linear;
+  if (rope.rope_type == "llama3") scaling.type = Type::llama3;
+  if (rope.rope_type == "dynamic") {
+    scaling.type = Type::dynamic;
+    scaling.original_max_position_embeddings = static_cast<double>(base.max_position_embeddings);
+  }
+  if (rope.rope_type == "yarn") {
+    scaling.type = Type::yarn;
+    scaling.attention_factor = yarn_attention_factor(rope);
+  }
+  return scaling;
+}
+
+}  // namespace
+
 BlockConfig block_config(const BaseConfig& base) {
+  const Family& family = family_of(base.family);
   return {.hidden_size = base.hidden_size,
           .intermediate_size = base.intermediate_size,
           .num_attention_heads = base.num_attention_heads,
           .num_key_value_heads = base.num_key_value_heads,
           .head_dim = base.head_dim,
-          .norm_eps = base.rms_norm_eps,
+          .norm = family.layer_norm ? NormType::layer_norm : NormType::rms_norm,
+          .norm_eps = base.norm_eps,
           .attention_bias = base.attention_bias,
+          .attention_output_bias = base.attention_bias && family.output_bias,
+          .mlp_bias = base.mlp_bias,
           .qk_norm = base.qk_norm,
           .rope_theta = base.rope_theta,
+          .rotary_dims = static_cast<int64_t>(static_cast<double>(base.head_dim) * base.rotary_pct),
+          .rope_scaling = rope_scaling_of(base),
+          .activation = activation_of(base.hidden_act),
+          .gated_mlp = family.gated_mlp,
+          .parallel_residual = base.use_parallel_residual,
           .initializer_range = base.initializer_range,
           .num_layers = base.num_hidden_layers,
           .num_experts = base.num_experts,
@@ -154,7 +214,10 @@ std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size,
   const int64_t D = base.hidden_size;
   const Init normal = Init::normal(base.initializer_range);
   UnitSpec root{.name = "model", .parameters = {}};
-  root.parameters.push_back({"model.norm.weight", {D}, Init::ones(), false});
+  add_norm(root.parameters, "model.norm", block_config(base));
+  if (!family_of(base.family).rotary)
+    root.parameters.push_back(
+        {"model.embed_positions.weight", {base.max_position_embeddings, D}, normal, false});
   root.parameters.push_back({"model.special_tokens.weight", {special_tokens, D}, normal, false});
   if (vocab_size > 0) {
     root.parameters.push_back({"model.embed_tokens.weight", {vocab_size, D}, normal, false});

@@ -56,7 +56,8 @@ struct BlockParameters {
 };
 BlockParameters block_parameters(const BlockConfig& config);
 
-/// The base model: unit 0 holds embedding, special tokens, final norm, and lm_head when it is not tied; then the blocks.
+/// The base model: unit 0 holds the final norm, learned positions where the family has them, special tokens, embedding,
+/// and lm_head when it is not tied; then the blocks.
 /// `special_tokens`: readout and boundary tokens; 0 rows are never declared.
 std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size,
                                     int64_t special_tokens, int64_t learned_task_weights);

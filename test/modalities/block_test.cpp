@@ -170,7 +170,7 @@ void disturb(Shard& shard) {
 }
 
 void check_block(const BlockConfig& config, Communicator& world) {
-  const Mesh mesh(world, MeshShape{1, 1});
+  Mesh mesh(world, MeshShape{1, 1});
   ParallelContext context;
   mesh.fill(context);
   Block block(describe_block("b.", config), config, context);
