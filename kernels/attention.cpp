@@ -29,6 +29,9 @@ void check_heads(int64_t width, const AttentionShape& shape) {
               " query heads must be a positive multiple of ", keys, " key-value heads");
   TORCH_CHECK(dim > 0 && dim % 2 == 0 && dim <= 256, kWhere, ": head_dim is ", dim,
               ", must be even and at most 256");
+  const int64_t turned = shape.rotary_dims;
+  TORCH_CHECK(turned >= 0 && turned % 2 == 0 && turned <= dim, kWhere, ": rotary_dims is ", turned,
+              ", must be even and at most head_dim = ", dim);
   TORCH_CHECK(width == (queries + 2 * keys) * dim, kWhere, ": qkv is [tokens, ", width,
               "], must have [tokens, ", (queries + 2 * keys) * dim, "]");
 }

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/rope.h"
+
 namespace at {
 class Tensor;
 }
@@ -14,9 +16,16 @@ struct AttentionShape {
   bool causal = true;     ///< false: every token of a sample sees the whole sample (image encoders)
   double rope_theta = 0;  ///< 0: no rotary embedding. Otherwise as Hugging Face's rotate_half
   double qk_norm_eps = 1e-6;  ///< of the per-head RMSNorm, where weights for it are given
+  int64_t rotary_dims = 0;    ///< the first dims of each head that rotate, even; 0: all
+  RopeScaling rope_scaling = {};
 };
 
-/// Rotary embedding (Su et al. 2021, arXiv:2104.09864), optional RMSNorm of each head of q and k
+inline int64_t rotary_dims(const AttentionShape& shape) {
+  return shape.rotary_dims > 0 ? shape.rotary_dims : shape.head_dim;
+}
+
+/// Rotary embedding (Su et al. 2021, arXiv:2104.09864) of the first rotary_dims = R dims of a head:
+/// dim i < R/2 and dim i + R/2 turn by position · theta^(-2i/R), scaled as rope_scaling says. Optional RMSNorm of each head of q and k
 /// before it (Qwen3), then softmax(q kᵀ / sqrt(H)) v within each sample of a packed row (Dao et al.
 /// 2022, arXiv:2205.14135), with gradient.
 ///

@@ -45,6 +45,12 @@ VeomniRope rope_args(const AttentionInputCuda& in) {
   args.q_weight = data_of(in.q_weight);
   args.k_weight = data_of(in.k_weight);
   args.theta = in.shape.rope_theta;
+  args.turn_scale = in.shape.rope_scaling.attention_factor;
+  if (in.frequencies.defined()) {
+    args.frequency = in.frequencies.const_data_ptr<double>();
+    args.frequency_row = in.frequencies.size(0) == 1 ? 0 : in.frequencies.size(1);
+  }
+  args.rotary_dims = rotary_dims(in.shape);
   if (args.theta > 0) args.positions = in.positions.const_data_ptr<int64_t>();
   args.tokens = in.qkv.size(0);
   args.query_heads = in.shape.query_heads;

@@ -69,19 +69,23 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
                             const AttentionInputCuda& input) {
     const AttentionCuda result = packed_attention_forward_cuda(input);
     ctx->save_for_backward({qkv, input.q_weight, input.k_weight, input.positions, input.cu_seqlens,
-                            result.out, result.lse});
+                            result.out, result.lse, input.frequencies});
     const AttentionShape& s = input.shape;
-    ctx->saved_data["heads"] =
-        std::vector<int64_t>{s.query_heads, s.key_value_heads, s.head_dim, s.causal ? 1 : 0};
-    ctx->saved_data["numbers"] = std::vector<double>{s.rope_theta, s.qk_norm_eps};
+    ctx->saved_data["heads"] = std::vector<int64_t>{s.query_heads, s.key_value_heads, s.head_dim,
+                                                    s.causal ? 1 : 0, s.rotary_dims};
+    ctx->saved_data["numbers"] =
+        std::vector<double>{s.rope_theta, s.qk_norm_eps, s.rope_scaling.attention_factor};
     return result.out;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
     const auto heads = ctx->saved_data["heads"].toIntVector();
     const auto numbers = ctx->saved_data["numbers"].toDoubleVector();
-    const AttentionShape shape{heads[0], heads[1], heads[2], heads[3] != 0, numbers[0], numbers[1]};
-    const AttentionInputCuda input{saved[0], saved[1], saved[2], saved[3], saved[4], shape};
+    AttentionShape shape{heads[0],   heads[1],   heads[2], heads[3] != 0,
+                         numbers[0], numbers[1], heads[4]};
+    shape.rope_scaling.attention_factor = numbers[2];  // the rest is in the frequencies
+    const AttentionInputCuda input{saved[0], saved[1], saved[2], saved[3],
+                                   saved[4], shape,    saved[7]};
     const AttentionGradCuda grad =
         packed_attention_backward_cuda(grads[0].contiguous(), input, {saved[5], saved[6]});
     return {grad.qkv, grad.q_weight, grad.k_weight, at::Tensor()};
@@ -149,7 +153,9 @@ at::Tensor linear_cross_entropy(const at::Tensor& hidden, const at::Tensor& weig
 at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
                             const at::Tensor& k_weight, const at::Tensor& positions,
                             const at::Tensor& cu_seqlens, const AttentionShape& shape) {
-  const AttentionInputCuda input{qkv, q_weight, k_weight, positions, cu_seqlens, shape};
+  AttentionInputCuda input{qkv, q_weight, k_weight, positions, cu_seqlens, shape};
+  if (shape.rope_theta > 0 && shape.rope_scaling.type != RopeScaling::Type::none)
+    input.frequencies = rope_frequency_rows(shape, cu_seqlens, qkv.size(0)).to(qkv.device());
   return AttentionFunction::apply(qkv, maybe(q_weight), maybe(k_weight), input);
 }
 

@@ -55,6 +55,8 @@ struct AttentionInputCuda {
   at::Tensor qkv, q_weight, k_weight, positions,
       cu_seqlens;  ///< as packed_attention; cu_seqlens in host memory
   AttentionShape shape;
+  /// [1 or T, R/2] f64 of rope_frequency_rows beside qkv; undefined without scaling: shape.rope_theta alone decides.
+  at::Tensor frequencies = {};
 };
 struct AttentionCuda {
   at::Tensor out, lse;  ///< [T, N H]; [N, T] f32

@@ -113,8 +113,12 @@ struct VeomniRope {  // per-head RMSNorm (where a weight is given), then rotatio
   void* grad_q_weight;       ///< backward: [H] scalar or null
   void* grad_k_weight;       ///< backward: [H] scalar or null
   float* partial;            ///< backward with a weight: [veomni_partial_rows(T), 2, H] workspace
+  /// [R/2] f64 radians a position, or [T, R/2] where frequency_row is R/2; null: theta^(−2i/R)
+  const double* frequency;
+  int64_t frequency_row;
   int64_t tokens, query_heads, key_value_heads, head_dim;
-  double theta;
+  int64_t rotary_dims;       ///< R: even, at most H
+  double theta, turn_scale;  ///< 0: no rotation; sines and cosines are multiplied by turn_scale
   float epsilon;
   int32_t scalar;
 };
@@ -188,7 +192,7 @@ struct VeomniDeviceInfo {
   int64_t memory_bytes, free_bytes;
 };
 
-enum { kVeomniCudaTableVersion = 1 };
+enum { kVeomniCudaTableVersion = 2 };
 
 struct VeomniCudaTable {
   int32_t version;

@@ -14,22 +14,27 @@ at::Tensor widen(const at::Tensor& x) {
   return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
 }
 
-/// x [T, heads, H] rotated by its positions, halves as Hugging Face's rotate_half.
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& positions, double theta) {
-  const int64_t half = x.size(2) / 2;
-  const auto options = at::TensorOptions().dtype(at::kDouble).device(x.device());
-  const at::Tensor frequency =
-      at::pow(theta, -at::arange(half, options) / static_cast<double>(half));
-  const at::Tensor angle = (positions.to(at::kDouble).unsqueeze(1) * frequency).unsqueeze(1);
-  const at::Tensor cosine = angle.cos().to(x.scalar_type()), sine = angle.sin().to(x.scalar_type());
+/// What turns a row: positions and the frequencies of its pairs.
+struct Turn {
+  at::Tensor positions, frequencies;  ///< [T] i64; [1 or T, R/2] f64
+  double factor = 1;
+};
+
+/// x [T, heads, H], its first dims rotated by its positions, halves as Hugging Face's rotate_half.
+at::Tensor rotate(const at::Tensor& x, const Turn& turn) {
+  const int64_t half = turn.frequencies.size(1);
+  const at::Tensor angle =
+      (turn.positions.to(at::kDouble).unsqueeze(1) * turn.frequencies.to(x.device())).unsqueeze(1);
+  const at::Tensor cosine = (angle.cos() * turn.factor).to(x.scalar_type()),
+                   sine = (angle.sin() * turn.factor).to(x.scalar_type());
   const at::Tensor a = x.narrow(2, 0, half), b = x.narrow(2, half, half);
-  return at::cat({a * cosine - b * sine, b * cosine + a * sine}, 2);
+  const at::Tensor rest = x.slice(2, 2 * half);
+  return at::cat({a * cosine - b * sine, b * cosine + a * sine, rest}, 2);
 }
 
-at::Tensor prepare(at::Tensor x, const at::Tensor& weight, const at::Tensor& positions,
-                   const AttentionShape& shape) {
-  if (weight.defined()) x = reference::rms_norm(x, widen(weight), shape.qk_norm_eps);
-  return shape.rope_theta > 0 ? rotate(x, positions, shape.rope_theta) : x;
+at::Tensor prepare(at::Tensor x, const at::Tensor& weight, const Turn& turn, double epsilon) {
+  if (weight.defined()) x = reference::rms_norm(x, widen(weight), epsilon);
+  return turn.frequencies.defined() ? rotate(x, turn) : x;
 }
 
 /// q [L, N, H], k and v [L, K, H] → [L, N, H]
@@ -53,8 +58,13 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
                             const at::Tensor& cu_seqlens, const AttentionShape& shape) {
   const int64_t queries = shape.query_heads, keys = shape.key_value_heads, tokens = qkv.size(0);
   const at::Tensor heads = widen(qkv).view({tokens, queries + 2 * keys, shape.head_dim});
-  const at::Tensor q = prepare(heads.narrow(1, 0, queries), q_weight, positions, shape);
-  const at::Tensor k = prepare(heads.narrow(1, queries, keys), k_weight, positions, shape);
+  Turn turn;
+  if (shape.rope_theta > 0)
+    turn = {positions, rope_frequency_rows(shape, cu_seqlens, tokens),
+            shape.rope_scaling.attention_factor};
+  const double epsilon = shape.qk_norm_eps;
+  const at::Tensor q = prepare(heads.narrow(1, 0, queries), q_weight, turn, epsilon);
+  const at::Tensor k = prepare(heads.narrow(1, queries, keys), k_weight, turn, epsilon);
   const at::Tensor v = heads.narrow(1, queries + keys, keys);
   const int32_t* begin = cu_seqlens.const_data_ptr<int32_t>();
   const int64_t samples = cu_seqlens.numel() - 1;

@@ -1,7 +1,9 @@
 #include "modalities/export_spec.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "core/checkpoint/file_io.h"
@@ -20,12 +22,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// One tensor of the export: elements [begin, begin + count) of one of our parameters.
-struct Item {
+/// Where a piece of a tensor comes from: elements from `begin` on of one of our parameters.
+struct Origin {
   HuggingFacePiece piece;
   std::string parameter;
   std::vector<int64_t> shape;  ///< of the parameter
   int64_t begin = 0;
+};
+
+/// One tensor of the export.
+struct Item {
+  std::string tensor;
+  std::vector<int64_t> shape;
+  std::vector<Origin> origins;
+  int64_t count() const { return count_elements(shape).value(); }
 };
 
 int64_t vocabulary(const Recipe& recipe, const Checkpoint& checkpoint) {
@@ -40,11 +50,14 @@ int64_t vocabulary(const Recipe& recipe, const Checkpoint& checkpoint) {
 
 std::vector<Item> list_items(const BaseConfig& base, std::set<std::string>& exported) {
   std::vector<Item> items;
+  std::map<std::string, size_t> places;
   for (const auto& unit : describe_base(base, base.vocab_size, 1, 0))
     for (const auto& parameter : unit.parameters) {
       int64_t begin = 0;
       for (const auto& piece : hugging_face_pieces(parameter.name, parameter.shape, base)) {
-        items.push_back({piece, parameter.name, parameter.shape, begin});
+        const auto [place, is_new] = places.emplace(piece.tensor, items.size());
+        if (is_new) items.push_back({piece.tensor, piece.shape, {}});
+        items[place->second].origins.push_back({piece, parameter.name, parameter.shape, begin});
         begin += piece.count();
         exported.insert(parameter.name);
       }
@@ -56,6 +69,24 @@ std::vector<float> read_floats(const Checkpoint& checkpoint, const std::string& 
                                const std::vector<int64_t>& shape, int64_t begin, int64_t count) {
   std::vector<float> values(static_cast<size_t>(count));
   checkpoint.read({name, "F32", shape, begin, begin + count, values.data()});
+  return values;
+}
+
+std::vector<float> read_item(const Item& item, const Checkpoint& checkpoint) {
+  std::vector<float> values(static_cast<size_t>(item.count()));
+  for (const auto& origin : item.origins) {
+    const auto& piece = origin.piece;
+    const auto part =
+        read_floats(checkpoint, origin.parameter, origin.shape, origin.begin, piece.count());
+    if (!piece.transposed) {
+      std::copy(part.begin(), part.end(), values.begin() + piece.begin);
+      continue;
+    }
+    const auto rows = static_cast<size_t>(piece.shape[0]),
+               columns = static_cast<size_t>(piece.shape[1]);
+    for (size_t r = 0; r < rows; ++r)
+      for (size_t c = 0; c < columns; ++c) values[r * columns + c] = part[c * rows + r];
+  }
   return values;
 }
 
@@ -82,7 +113,7 @@ std::vector<std::vector<Item>> split(const std::vector<Item>& items, int64_t ele
   std::vector<std::vector<Item>> files(1);
   int64_t bytes = 0;
   for (const auto& item : items) {
-    const int64_t size = item.piece.count() * element_bytes;
+    const int64_t size = item.count() * element_bytes;
     if (!files.back().empty() && bytes + size > limit) {
       files.emplace_back();
       bytes = 0;
@@ -98,12 +129,9 @@ void write_file(const fs::path& path, const std::vector<Item>& items, const Chec
   std::vector<std::vector<char>> data;
   std::vector<SafetensorsTensor> tensors;
   for (const auto& item : items) {
-    data.push_back(
-        encode(item.piece.tensor,
-               read_floats(checkpoint, item.parameter, item.shape, item.begin, item.piece.count()),
-               dtype));
+    data.push_back(encode(item.tensor, read_item(item, checkpoint), dtype));
     const char* name = dtype == "fp32" ? "F32" : dtype == "bf16" ? "BF16" : "F16";
-    tensors.push_back({item.piece.tensor, name, item.piece.shape, data.back().data()});
+    tensors.push_back({item.tensor, name, item.shape, data.back().data()});
   }
   write_safetensors(path, tensors, {{"format", "pt"}});
 }
@@ -123,8 +151,8 @@ void write_weights(const std::vector<Item>& items, const Checkpoint& checkpoint,
                           : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, files.size());
     write_file(settings.directory / name, files[i], checkpoint, settings.dtype);
     for (const auto& item : files[i]) {
-      map[item.piece.tensor] = name;
-      result.bytes += item.piece.count() * element_bytes;
+      map[item.tensor] = name;
+      result.bytes += item.count() * element_bytes;
     }
   }
   result.tensors = static_cast<int64_t>(items.size());

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
+#include <vector>
 
 #include "core/error.h"
 #include "modalities/base/block_spec.h"
@@ -12,12 +14,45 @@
 namespace veomni {
 namespace {
 
+/// The file's name of a piece: GPT-2's files on the Hub are of the bare model, without its prefix.
+std::string name_in(const HuggingFaceWeights& weights, const std::string& tensor) {
+  constexpr std::string_view kPrefix = "transformer.";
+  const auto bare = tensor.starts_with(kPrefix) ? tensor.substr(kPrefix.size()) : tensor;
+  return !weights.has(tensor) && weights.has(bare) ? bare : tensor;
+}
+
 void check_shape(const HuggingFacePiece& piece, const HuggingFaceWeights& weights) {
-  const auto& shape = weights.shape(piece.tensor);
-  require<ConfigError>(shape == piece.shape,
-                       "{}: tensor '{}' has shape [{}], config.json makes it [{}]",
-                       weights.directory().string(), piece.tensor, fmt::join(shape, ", "),
-                       fmt::join(piece.shape, ", "));
+  const auto name = name_in(weights, piece.tensor);
+  const auto& shape = weights.shape(name);
+  require<ConfigError>(
+      shape == piece.shape, "{}: tensor '{}' has shape [{}], config.json makes it [{}]",
+      weights.directory().string(), name, fmt::join(shape, ", "), fmt::join(piece.shape, ", "));
+}
+
+struct Elements {
+  int64_t begin = 0, end = 0;
+};
+
+/// These elements of the transpose of the file's [C, R] tensor, row by row of the file.
+void read_transposed(const HuggingFaceWeights& weights, const HuggingFacePiece& piece,
+                     Elements elements, float* out) {
+  const auto [begin, end] = elements;
+  const int64_t C = piece.shape[0], R = piece.shape[1];
+  std::vector<float> row(static_cast<size_t>(R));
+  for (int64_t c = 0; c < C; ++c) {
+    const int64_t first = (begin - c + C - 1) / C, last = (end - c + C - 1) / C;
+    if (first >= last) continue;
+    weights.read(name_in(weights, piece.tensor), c * R + first, c * R + last, row.data());
+    for (int64_t r = first; r < last; ++r)
+      out[r * C + c - begin] = row[static_cast<size_t>(r - first)];
+  }
+}
+
+void read_piece(const HuggingFaceWeights& weights, const HuggingFacePiece& piece, Elements elements,
+                float* out) {
+  if (piece.transposed) return read_transposed(weights, piece, elements, out);
+  weights.read(name_in(weights, piece.tensor), piece.begin + elements.begin,
+               piece.begin + elements.end, out);
 }
 
 void fill(const ShardSlice& slice, float* out, const std::vector<HuggingFacePiece>& pieces,
@@ -27,7 +62,7 @@ void fill(const ShardSlice& slice, float* out, const std::vector<HuggingFacePiec
     const int64_t count = piece.count();
     const int64_t begin = std::max(slice.begin, start), end = std::min(slice.end, start + count);
     if (begin < end)
-      weights.read(piece.tensor, begin - start, end - start, out + (begin - slice.begin));
+      read_piece(weights, piece, {begin - start, end - start}, out + (begin - slice.begin));
     start += count;
   }
 }
@@ -39,17 +74,9 @@ std::set<std::string> check_tensors(const BaseConfig& base, const HuggingFaceWei
     for (const auto& parameter : unit.parameters)
       for (const auto& piece : hugging_face_pieces(parameter.name, parameter.shape, base)) {
         check_shape(piece, weights);
-        taken.insert(piece.tensor);
+        taken.insert(name_in(weights, piece.tensor));
       }
   return taken;
-}
-
-/// A tied model's files may repeat the embedding as lm_head; old files hold rotary tables.
-bool may_be_left(const std::string& tensor, const BaseConfig& base) {
-  const bool embeds = tensor == "model.embed_tokens.weight" || tensor == "lm_head.weight";
-  if (embeds && base.vocab_size == 0) return true;  // a model without text
-  return (base.tie_word_embeddings && tensor == "lm_head.weight") ||
-         tensor.ends_with("rotary_emb.inv_freq");
 }
 
 }  // namespace
@@ -66,7 +93,7 @@ void import_weights(Model& model, const BaseConfig& base, const HuggingFaceWeigh
     }
   }
   for (const auto& name : weights.names())
-    require<ConfigError>(taken.contains(name) || may_be_left(name, base),
+    require<ConfigError>(taken.contains(name) || is_left_over(name, base),
                          "{}: tensor '{}' has no place in the model that config.json describes",
                          weights.directory().string(), name);
 }

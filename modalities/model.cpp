@@ -5,8 +5,9 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "core/train/update.h"
-#include "kernels/norm.h"
+#include "kernels/embedding.h"
 #include "modalities/assemble.h"
 #include "modalities/base/transformer.h"
 #include "modalities/decoder.h"
@@ -225,15 +226,33 @@ class OmniModel : public Model {
         next += encoded[e].size(0);
       }
     }
-    const auto x = assemble_rows(places, sources);
+    const auto x = add_positions(root, assemble_rows(places, sources), batch);
     pass.look("model.embed_tokens", x);
     const TokenRow row{batch.positions, batch.cu_seqlens, batch.noise_keys};
     const auto stream = transformer_.forward(x, row, pass, routing);
-    const auto& norm = root[root_index("model.norm.weight")];
-    const auto hidden =
-        kernels::add_rms_norm(stream.branch, stream.sum, norm, recipe_.base.rms_norm_eps).second;
+    const auto hidden = final_norm(root, stream);
     pass.look("model.norm", hidden);
     return hidden;
+  }
+
+  at::Tensor final_norm(const UnitUse& root, const Stream& stream) const {
+    const bool has_bias = block_config(recipe_.base).norm == NormType::layer_norm;
+    const auto bias = has_bias ? root[root_index("model.norm.bias")] : at::Tensor();
+    return add_norm(stream, root[root_index("model.norm.weight")], bias, recipe_.base.norm_eps)
+        .second;
+  }
+
+  /// Adds learned positions where the family has them. A sample longer than their table has none.
+  at::Tensor add_positions(const UnitUse& root, const at::Tensor& x, const Batch& batch) const {
+    if (recipe_.base.rope_theta > 0) return x;
+    const auto& table = root[root_index("model.embed_positions.weight")];
+    const auto* begin = batch.cu_seqlens.const_data_ptr<int32_t>();
+    for (int64_t s = 0; s + 1 < batch.cu_seqlens.numel(); ++s)
+      require<ConfigError>(begin[s + 1] - begin[s] <= table.size(0),
+                           "model.base.max_position_embeddings: a sample has {} tokens, but the "
+                           "model has {} positions; make samples shorter",
+                           begin[s + 1] - begin[s], table.size(0));
+    return x + kernels::embedding(table, batch.positions);
   }
 
   void decode_text(const UnitUse& root, const at::Tensor& hidden, const Batch& batch,

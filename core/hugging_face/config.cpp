@@ -1,153 +1,56 @@
 #include "core/hugging_face/config.h"
 
-#include <algorithm>
-#include <array>
-#include <map>
-#include <set>
+#include <fmt/ranges.h>
 
-#include "core/data/text.h"
-#include "core/error.h"
+#include <algorithm>
+#include <vector>
+
+#include "core/hugging_face/config_reader.h"
+#include "core/recipe/family.h"
 
 namespace veomni {
 namespace {
 
-struct Family {
-  const char* model_type;
-  const char* base_family;
-  const char* architecture;
-  bool qkv_bias, qk_norm, experts;
-};
-
-constexpr std::array kFamilies = {
-    Family{"llama", "llama", "LlamaForCausalLM", false, false, false},
-    Family{"mistral", "llama", "MistralForCausalLM", false, false, false},
-    Family{"qwen2", "qwen2", "Qwen2ForCausalLM", true, false, false},
-    Family{"qwen3", "qwen3", "Qwen3ForCausalLM", false, true, false},
-    Family{"qwen3_moe", "qwen3_moe", "Qwen3MoeForCausalLM", false, true, true},
-};
-
-/// Say how a checkpoint is used or was made, not what the model computes in training.
-const std::set<std::string> kWithoutEffect = {"_name_or_path",
-                                              "architectures",
-                                              "auto_map",
-                                              "bos_token_id",
-                                              "eos_token_id",
-                                              "pad_token_id",
-                                              "dtype",
-                                              "torch_dtype",
-                                              "transformers_version",
-                                              "use_cache",
-                                              "max_position_embeddings",
-                                              "pretraining_tp",
-                                              "max_window_layers",
-                                              "output_router_logits",
-                                              "model_type",
-                                              "initializer_range",
-                                              "return_dict",
-                                              "output_hidden_states",
-                                              "output_attentions",
-                                              "id2label",
-                                              "label2id",
-                                              "problem_type",
-                                              "is_encoder_decoder",
-                                              "chunk_size_feed_forward",
-                                              "bad_words_ids",
-                                              "task_specific_params",
-                                              "unk_token_id",
-                                              "tokenizer_class",
-                                              "num_nextn_predict_layers"};
-
-class Reader {
- public:
-  explicit Reader(const std::filesystem::path& file)
-      : name_(file.string()),
-        json_(parse_located_json(read_text_file(name_, kJsonBytes), name_).value) {
-    require<ConfigError>(json_.is_object(), "{}: is no JSON object", name_);
-  }
-
-  [[noreturn]] void fail(const std::string& key, const std::string& message) const {
-    throw ConfigError(fmt::format("{}: {}: {}", name_, shown(key), message));
-  }
-
-  /// The value, null when the key is absent or null. Every key asked for counts as known.
-  Json get(const std::string& key) {
-    known_.insert(key);
-    return json_.value(key, Json(nullptr));
-  }
-
-  int64_t size(const std::string& key, int64_t otherwise = 0) {
-    const Json value = get(key);
-    if (value.is_null() && otherwise > 0) return otherwise;
-    if (!value.is_number_integer() || value.get<int64_t>() < 1)
-      fail(key, "must be a positive integer");
-    return value.get<int64_t>();
-  }
-
-  double number(const std::string& key, double otherwise) {
-    const Json value = get(key);
-    if (value.is_null()) return otherwise;
-    if (!value.is_number()) fail(key, "must be a number");
-    return value.get<double>();
-  }
-
-  bool flag(const std::string& key, bool otherwise) {
-    const Json value = get(key);
-    if (value.is_null()) return otherwise;
-    if (!value.is_boolean()) fail(key, "must be true or false");
-    return value.get<bool>();
-  }
-
-  /// Anything but `only` (or absent) is refused.
-  void expect(const std::string& key, const Json& only) {
-    const Json value = get(key);
-    if (!value.is_null() && value != only)
-      fail(key,
-           fmt::format("{} is not supported; only {} is", json_excerpt(value), json_excerpt(only)));
-  }
-
-  void refuse_unknown() const {
-    for (const auto& [key, value] : json_.items())
-      if (!known_.contains(key) && !kWithoutEffect.contains(key))
-        fail(key, "unknown key; it may change what the model computes, so it is not ignored");
-  }
-
- private:
-  std::string name_;
-  Json json_;
-  std::set<std::string> known_;
-};
-
-const Family& find_family(Reader& reader) {
-  const Json type = reader.get("model_type");
-  for (const Family& family : kFamilies)
-    if (type == family.model_type) return family;
-  reader.fail("model_type",
-              fmt::format("{} is not supported; llama, mistral, qwen2, qwen3 and qwen3_moe are",
-                          json_excerpt(type)));
+const std::vector<Architecture>& architectures() {
+  static const std::vector<Architecture> all = {
+      {.model_type = "llama", .family = "llama", .name = "LlamaForCausalLM"},
+      {.model_type = "mistral", .family = "llama", .name = "MistralForCausalLM", .bias_key = false},
+      {.model_type = "qwen2", .family = "qwen2", .name = "Qwen2ForCausalLM", .bias_key = false},
+      {.model_type = "qwen3", .family = "qwen3", .name = "Qwen3ForCausalLM"},
+      {.model_type = "qwen3_moe", .family = "qwen3_moe", .name = "Qwen3MoeForCausalLM"},
+      {.model_type = "mixtral",
+       .family = "mixtral",
+       .name = "MixtralForCausalLM",
+       .rope_theta = 1e6,
+       .norm_eps = 1e-5,
+       .bias_key = false},
+      {.model_type = "gpt2",
+       .family = "gpt2",
+       .name = "GPT2LMHeadModel",
+       .norm_eps = 1e-5,
+       .bias_key = false},
+      {.model_type = "gpt_neox",
+       .family = "gpt_neox",
+       .name = "GPTNeoXForCausalLM",
+       .norm_eps = 1e-5}};
+  return all;
 }
 
-double rope_theta(Reader& reader) {
-  double theta = reader.number("rope_theta", 10000.0);
-  for (const char* key : {"rope_parameters", "rope_scaling"}) {
-    const Json rope = reader.get(key);
-    if (rope.is_null()) continue;
-    if (!rope.is_object()) reader.fail(key, "must be an object");
-    for (const auto& [name, value] : rope.items()) {
-      if (name == "rope_theta" && value.is_number())
-        theta = value.get<double>();
-      else if ((name != "rope_type" && name != "type") || value != "default")
-        reader.fail(
-            key, fmt::format("{} {} is not supported; only the default rotary positions are", name,
-                             json_excerpt(value)));
-    }
+const Architecture& find_architecture(ConfigReader& reader) {
+  const Json type = reader.get("model_type");
+  std::string known;
+  for (const Architecture& architecture : architectures()) {
+    if (type == architecture.model_type) return architecture;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", architecture.model_type);
   }
-  return theta;
+  reader.fail("model_type", fmt::format("{} is not supported; {} are", json_excerpt(type), known));
 }
 
 /// Attention within a window is another computation, unless no sample can be longer than the window.
-void refuse_windows(Reader& reader, const Family& family) {
+void refuse_windows(ConfigReader& reader, const Architecture& architecture) {
   const Json window = reader.get("sliding_window"), longest = reader.get("max_position_embeddings");
-  const bool asked = reader.flag("use_sliding_window", std::string(family.model_type) == "mistral");
+  const std::string type = architecture.model_type;
+  const bool asked = reader.flag("use_sliding_window", type == "mistral" || type == "mixtral");
   const bool reached = !window.is_number() || !longest.is_number() || window < longest;
   if (asked && !window.is_null() && reached)
     reader.fail("sliding_window",
@@ -160,76 +63,208 @@ void refuse_windows(Reader& reader, const Family& family) {
                   fmt::format("{} is not supported; only full_attention is", json_excerpt(layer)));
 }
 
-void read_experts(Reader& reader, Json& base) {
-  const bool local = !reader.get("num_local_experts").is_null();
-  reader.get("num_experts");
-  base["num_experts"] = reader.size(local ? "num_local_experts" : "num_experts");
+std::string read_activation(ConfigReader& reader, const char* key, const Family& family) {
+  const auto name = reader.text(key, family.hidden_act);
+  const auto& known = activation_names();
+  const bool swiglu = name == "silu" || name == "swish";
+  if (std::find(known.begin(), known.end(), name) == known.end() ||
+      (family.needs_experts && !swiglu))
+    reader.fail(key, fmt::format("{} is not supported; {} are", json_excerpt(Json(name)),
+                                 family.needs_experts ? "silu and swish"
+                                                      : fmt::format("{}", fmt::join(known, ", "))));
+  return name;
+}
+
+void read_experts(ConfigReader& reader, Json& base, bool mixtral) {
+  base["num_experts"] = reader.size_of({"num_local_experts", "num_experts"});
   base["num_experts_per_tok"] = reader.size("num_experts_per_tok");
-  base["moe_intermediate_size"] = reader.size("moe_intermediate_size");
-  base["norm_topk_prob"] = reader.flag("norm_topk_prob", false);
+  base["moe_intermediate_size"] =
+      mixtral ? base.at("intermediate_size") : Json(reader.size("moe_intermediate_size"));
+  base["norm_topk_prob"] = mixtral || reader.flag("norm_topk_prob", false);
   base["router_aux_loss_coef"] = reader.number("router_aux_loss_coef", 0.001);
+  reader.expect("router_jitter_noise", 0.0);
   reader.expect("decoder_sparse_step", 1);
   reader.expect("mlp_only_layers", Json::array());
+}
+
+/// llama, mistral, qwen2, qwen3, qwen3_moe, mixtral.
+void read_llama(ConfigReader& reader, const Architecture& architecture, Json& base) {
+  const Family& family = family_of(architecture.family);
+  const int64_t heads = reader.size("num_attention_heads"), hidden = reader.size("hidden_size");
+  base["hidden_size"] = hidden;
+  base["intermediate_size"] = reader.size("intermediate_size");
+  base["num_hidden_layers"] = reader.size("num_hidden_layers");
+  base["num_attention_heads"] = heads;
+  base["num_key_value_heads"] = reader.size("num_key_value_heads", heads);
+  base["head_dim"] = reader.size("head_dim", std::max<int64_t>(1, hidden / heads));
+  base["rms_norm_eps"] = reader.number("rms_norm_eps", architecture.norm_eps);
+  base["hidden_act"] = read_activation(reader, "hidden_act", family);
+  if (family.qk_norm_key) base["qk_norm"] = family.qk_norm;
+  if (family.attention_bias_key)
+    base["attention_bias"] =
+        architecture.bias_key ? reader.flag("attention_bias", false) : family.attention_bias;
+  if (!architecture.bias_key && !family.attention_bias) reader.expect("attention_bias", false);
+  if (family.mlp_bias_key && architecture.bias_key)
+    base["mlp_bias"] = reader.flag("mlp_bias", false);
+  reader.expect("mlp_bias", base.value("mlp_bias", false));
+  if (family.needs_experts)
+    read_experts(reader, base, std::string(architecture.model_type) == "mixtral");
+  reader.expect("attention_dropout", 0.0);
+  reader.expect("use_mrope", false);
+  reader.expect("partial_rotary_factor", 1.0);
+  refuse_windows(reader, architecture);
+}
+
+/// GPT-2's own names for sizes, and the common ones that older directories have.
+void read_gpt2(ConfigReader& reader, const Architecture& architecture, Json& base) {
+  const int64_t hidden = reader.size_of({"n_embd", "hidden_size"});
+  base["hidden_size"] = hidden;
+  base["intermediate_size"] = reader.size_of({"n_inner"}, 4 * hidden);
+  base["num_hidden_layers"] = reader.size_of({"n_layer", "num_hidden_layers"});
+  base["num_attention_heads"] = reader.size_of({"n_head", "num_attention_heads"});
+  base["max_position_embeddings"] =
+      reader.size_of({"n_positions", "max_position_embeddings"}, 1024);
+  base["layer_norm_eps"] = reader.number("layer_norm_epsilon", architecture.norm_eps);
+  base["hidden_act"] =
+      read_activation(reader, "activation_function", family_of(architecture.family));
+  reader.expect("scale_attn_weights", true);
+  reader.expect("scale_attn_by_inverse_layer_idx", false);
+  reader.expect("add_cross_attention", false);
+  // reorder_and_upcast_attn is about rounding; summary_* belongs to other heads.
+  reader.ignore({"n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout",
+                 "summary_proj_to_labels", "summary_type", "summary_use_proj"});
+}
+
+void read_gpt_neox(ConfigReader& reader, const Architecture& architecture, Json& base) {
+  base["hidden_size"] = reader.size("hidden_size");
+  base["intermediate_size"] = reader.size("intermediate_size");
+  base["num_hidden_layers"] = reader.size("num_hidden_layers");
+  base["num_attention_heads"] = reader.size("num_attention_heads");
+  base["layer_norm_eps"] = reader.number("layer_norm_eps", architecture.norm_eps);
+  base["hidden_act"] = read_activation(reader, "hidden_act", family_of(architecture.family));
+  base["attention_bias"] = reader.flag("attention_bias", true);
+  base["use_parallel_residual"] = reader.flag("use_parallel_residual", true);
 }
 
 }  // namespace
 
 Json read_hugging_face_config(const std::filesystem::path& directory) {
-  Reader reader(directory / "config.json");
-  const Family& family = find_family(reader);
-  const int64_t heads = reader.size("num_attention_heads"), hidden = reader.size("hidden_size");
-  Json base = {{"family", family.base_family},
-               {"hidden_size", hidden},
-               {"intermediate_size", reader.size("intermediate_size")},
-               {"num_hidden_layers", reader.size("num_hidden_layers")},
-               {"num_attention_heads", heads},
-               {"num_key_value_heads", reader.size("num_key_value_heads", heads)},
-               {"head_dim", reader.size("head_dim", std::max<int64_t>(1, hidden / heads))},
-               {"vocab_size", reader.size("vocab_size")},
-               {"rope_theta", rope_theta(reader)},
-               {"rms_norm_eps", reader.number("rms_norm_eps", 1e-6)},
-               {"attention_bias", family.qkv_bias},
-               {"qk_norm", family.qk_norm},
-               {"tie_word_embeddings", reader.flag("tie_word_embeddings", false)}};
-  if (family.experts) read_experts(reader, base);
-  if (!family.qkv_bias) reader.expect("attention_bias", false);
-  reader.expect("mlp_bias", false);
-  reader.expect("hidden_act", "silu");
-  reader.expect("attention_dropout", 0.0);
-  refuse_windows(reader, family);
+  ConfigReader reader(directory / "config.json");
+  const Architecture& architecture = find_architecture(reader);
+  const Family& family = family_of(architecture.family);
+  Json base = {
+      {"family", architecture.family},
+      {"vocab_size", reader.size("vocab_size")},
+      {"tie_word_embeddings",
+       reader.flag("tie_word_embeddings", std::string(architecture.model_type) == "gpt2")}};
+  if (!family.rotary)
+    read_gpt2(reader, architecture, base);
+  else if (family.partial_rotary)
+    read_gpt_neox(reader, architecture, base);
+  else
+    read_llama(reader, architecture, base);
+  if (family.rotary) {
+    if (!reader.get("max_position_embeddings").is_null())
+      base["max_position_embeddings"] = reader.size("max_position_embeddings");
+    read_rope(reader, architecture, base);
+  }
+  // The dropout of a training is train.dropout; these are of the one that made the weights.
+  if (family.layer_norm)
+    reader.ignore({"attn_pdrop", "embd_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout",
+                   "classifier_dropout", "is_decoder"});
   reader.refuse_unknown();
   return base;
 }
 
-Json make_hugging_face_config(const Json& base, int64_t max_position_embeddings) {
-  const auto family =
-      std::find_if(kFamilies.begin(), kFamilies.end(), [&](const Family& candidate) {
-        return base.at("family") == candidate.base_family &&
-               base.at("attention_bias") == candidate.qkv_bias &&
-               base.at("qk_norm") == candidate.qk_norm;
-      });
-  require<ConfigError>(
-      family != kFamilies.end(),
-      "export: model.base: family {} with attention_bias {} and qk_norm {} has no class in "
-      "transformers; train with the family's defaults to export",
-      base.at("family").dump(), base.at("attention_bias").dump(), base.at("qk_norm").dump());
-  Json config = {{"architectures", {family->architecture}},
-                 {"model_type", family->model_type},
-                 {"hidden_act", "silu"}};
-  for (const char* key : {"hidden_size", "num_hidden_layers", "num_attention_heads",
-                          "num_key_value_heads", "head_dim", "vocab_size", "rope_theta",
-                          "rms_norm_eps", "tie_word_embeddings", "initializer_range"})
-    config[key] = base.at(key);
-  config["intermediate_size"] =
-      base.value("intermediate_size", base.value("moe_intermediate_size", Json(nullptr)));
-  config["max_position_embeddings"] = max_position_embeddings;
+namespace {
+
+/// The class of transformers that computes what this base does.
+const Architecture& architecture_of(const Json& base) {
+  const Family& family = family_of(base.at("family").get<std::string>());
+  const bool bias = base.value("attention_bias", family.attention_bias);
+  const bool qk_norm = base.value("qk_norm", family.qk_norm);
+  const bool experts = base.value("num_experts", 0) > 0;
+  for (const Architecture& architecture : architectures())
+    if (std::string(architecture.family) == family.name && qk_norm == family.qk_norm &&
+        experts == family.needs_experts &&
+        (architecture.bias_key || bias == family.attention_bias) &&
+        (std::string(family.name) != "mixtral" || base.value("norm_topk_prob", true)))
+      return architecture;
+  throw ConfigError(fmt::format(
+      "export: model.base: family {} with attention_bias {}, qk_norm {}, {} experts and "
+      "norm_topk_prob {} has no class in transformers; train with the family's defaults to export",
+      base.at("family").dump(), bias, qk_norm, base.value("num_experts", 0),
+      base.value("norm_topk_prob", true)));
+}
+
+void copy_keys(const Json& base, std::initializer_list<const char*> keys, Json& config) {
+  for (const char* key : keys) config[key] = base.at(key);
+}
+
+void write_gpt2(const Json& base, Json& config) {
+  for (const auto& [ours, theirs] :
+       {std::pair{"hidden_size", "n_embd"}, std::pair{"num_hidden_layers", "n_layer"},
+        std::pair{"num_attention_heads", "n_head"}, std::pair{"intermediate_size", "n_inner"},
+        std::pair{"max_position_embeddings", "n_positions"},
+        std::pair{"hidden_act", "activation_function"},
+        std::pair{"layer_norm_eps", "layer_norm_epsilon"}})
+    config[theirs] = base.at(ours);
+  for (const char* key : {"attn_pdrop", "embd_pdrop", "resid_pdrop"}) config[key] = 0.0;
+}
+
+void write_gpt_neox(const Json& base, Json& config) {
+  copy_keys(base,
+            {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+             "layer_norm_eps", "hidden_act", "attention_bias", "use_parallel_residual"},
+            config);
+  for (const char* key : {"attention_dropout", "hidden_dropout"}) config[key] = 0.0;
+}
+
+void write_llama(const Json& base, const Architecture& architecture, Json& config) {
+  copy_keys(base,
+            {"hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+             "head_dim", "rms_norm_eps", "hidden_act"},
+            config);
+  const Family& family = family_of(architecture.family);
+  config["intermediate_size"] = base.value(
+      family.needs_experts && !family.qk_norm ? "moe_intermediate_size" : "intermediate_size",
+      base.value("moe_intermediate_size", Json(nullptr)));
   config["attention_dropout"] = 0.0;
-  config["rope_scaling"] = nullptr;
-  if (!family->qkv_bias) config["attention_bias"] = false;
-  if (family->experts)
-    for (const char* key : {"num_experts", "num_experts_per_tok", "moe_intermediate_size",
-                            "norm_topk_prob", "router_aux_loss_coef"})
-      config[key] = base.at(key);
+  if (architecture.bias_key) config["attention_bias"] = base.at("attention_bias");
+  if (family.mlp_bias_key) config["mlp_bias"] = base.at("mlp_bias");
+  if (!family.needs_experts) return;
+  copy_keys(base, {"num_experts_per_tok", "router_aux_loss_coef"}, config);
+  const bool mixtral = std::string(family.name) == "mixtral";
+  config[mixtral ? "num_local_experts" : "num_experts"] = base.at("num_experts");
+  if (!mixtral) copy_keys(base, {"moe_intermediate_size", "norm_topk_prob"}, config);
+}
+
+/// The longest sample that the model is meant for.
+int64_t longest_sample(const Json& base, int64_t otherwise) {
+  if (base.contains("max_position_embeddings")) return base.at("max_position_embeddings");
+  const Json rope = base.value("rope_scaling", Json::object());
+  if (rope.value("rope_type", "") != "yarn") return otherwise;
+  return static_cast<int64_t>(rope.at("factor").get<double>() *
+                              rope.at("original_max_position_embeddings").get<double>());
+}
+
+}  // namespace
+
+Json make_hugging_face_config(const Json& base, int64_t max_position_embeddings) {
+  const Architecture& architecture = architecture_of(base);
+  const Family& family = family_of(architecture.family);
+  Json config = {{"architectures", {architecture.name}}, {"model_type", architecture.model_type}};
+  copy_keys(base, {"vocab_size", "tie_word_embeddings", "initializer_range"}, config);
+  if (!family.rotary) {
+    write_gpt2(base, config);
+    return config;
+  }
+  if (family.partial_rotary)
+    write_gpt_neox(base, config);
+  else
+    write_llama(base, architecture, config);
+  config["max_position_embeddings"] = longest_sample(base, max_position_embeddings);
+  write_rope(base, config);
   return config;
 }
 

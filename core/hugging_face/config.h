@@ -9,13 +9,15 @@
 
 namespace veomni {
 
-/// The keys of model.base, every one that config.json decides. Families: llama, mistral, qwen2, qwen3, qwen3_moe.
+/// The keys of model.base, every one that config.json decides. Architectures: llama, mistral, qwen2, qwen3, qwen3_moe,
+/// mixtral, gpt2, gpt_neox; rotary positions: default, linear, dynamic, llama3, yarn. Dropouts that GPT-2 and GPT-NeoX
+/// were trained with are not taken over: a training's own is train.dropout.
 /// Throws ConfigError `DIRECTORY/config.json: KEY: what; what to do` on an unknown architecture, a setting our model
 /// does not compute, and a key it does not know.
 Json read_hugging_face_config(const std::filesystem::path& directory);
 
 /// The inverse: config.json of a base model, in the form of the Hub. `max_position_embeddings` is the longest sample
-/// trained on.
+/// trained on; the base's own key goes before it. Throws ConfigError when no class of transformers computes this base.
 Json make_hugging_face_config(const Json& base, int64_t max_position_embeddings);
 
 }  // namespace veomni

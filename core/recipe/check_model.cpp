@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/recipe/checks.h"
+#include "core/recipe/family.h"
 #include "core/suggest.h"
 
 namespace veomni {
@@ -102,6 +103,19 @@ void check_names(const Recipe& recipe, const Document& document) {
   }
 }
 
+/// Windows of text that a table of learned positions is too short for; other samples are known when they are read.
+void check_positions(const Recipe& recipe, const Document& document) {
+  if (family_of(recipe.base.family).rotary) return;
+  for (size_t i = 0; i < recipe.sources.size(); ++i) {
+    const int64_t tokens = recipe.sources[i].keys.value("sample_tokens", int64_t{0});
+    if (tokens <= recipe.base.max_position_embeddings) continue;
+    document.fail_value(
+        {"data", "sources", std::to_string(i), "sample_tokens"},
+        fmt::format("{} is more than model.base.max_position_embeddings = {}; make one fit", tokens,
+                    recipe.base.max_position_embeddings));
+  }
+}
+
 }  // namespace
 
 const PartSpec& spec_of(SpecRegistry::Kind kind, const PartConfig& part) {
@@ -125,6 +139,7 @@ void check_model(const Recipe& recipe, const Document& document) {
   check_names(recipe, document);
   check_specs(recipe, document);
   check_tables(recipe, document);
+  check_positions(recipe, document);
   for (const PartConfig& head : recipe.heads) check_given(recipe, head, document);
 }
 

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/recipe/chat_config.h"
 #include "core/recipe/checks.h"
+#include "core/recipe/family.h"
 
 namespace veomni {
 
@@ -45,7 +46,17 @@ void complete_experts(Json& base, const Document& document, const Path& path) {
   }
 }
 
-void complete_heads(Json& base, const Document& document, const Path& path) {
+/// head_dim, which a family without grouped heads has no key for.
+int64_t plain_head_dim(const Json& base, const Document& document, const Path& path) {
+  const int64_t hidden = size_of(base, "hidden_size"), heads = size_of(base, "num_attention_heads");
+  if (hidden % heads != 0 || hidden / heads % 2 != 0)
+    document.fail_value(child(path, "num_attention_heads"),
+                        fmt::format("hidden_size / {} = {}/{} must be an even integer; change one",
+                                    heads, hidden, heads));
+  return hidden / heads;
+}
+
+int64_t complete_heads(Json& base, const Document& document, const Path& path) {
   const int64_t hidden = size_of(base, "hidden_size"), heads = size_of(base, "num_attention_heads");
   if (!base.contains("num_key_value_heads")) base["num_key_value_heads"] = heads;
   const int64_t kv_heads = size_of(base, "num_key_value_heads");
@@ -71,6 +82,39 @@ void complete_heads(Json& base, const Document& document, const Path& path) {
                         "or hidden_size / num_attention_heads",
                         head_dim));
   }
+  return head_dim;
+}
+
+void complete_rope(Json& base, const Document& document, const Path& path, int64_t head_dim) {
+  const double part = base.value("rotary_pct", 1.0);
+  const auto dims = static_cast<int64_t>(static_cast<double>(head_dim) * part);
+  if (dims < 2 || dims % 2 != 0)
+    document.fail_value(child(path, "rotary_pct"),
+                        fmt::format("{} of a head of {} is {} dims, which must be an even number",
+                                    part, head_dim, dims));
+  if (!base.contains("rope_scaling")) return;
+  Json& rope = base["rope_scaling"];
+  const Path here = child(path, "rope_scaling");
+  const auto type = rope.at("rope_type").get<std::string>();
+  const char* original = "original_max_position_embeddings";
+  if (type == "linear" || rope.contains(original)) return;
+  if (!base.contains("max_position_embeddings"))
+    document.fail_value(type == "dynamic" ? path : here,
+                        fmt::format("missing key '{}' (tokens the frequencies were made for)",
+                                    type == "dynamic" ? "max_position_embeddings" : original));
+  if (type == "dynamic" && dims < 4)
+    document.fail_value(here, "dynamic needs at least 4 rotary dims; change head_dim");
+  if (type != "dynamic") rope[original] = base["max_position_embeddings"];
+}
+
+void check_experts_are_swiglu(const Json& base, const Document& document, const Path& path) {
+  if (size_of(base, "num_experts") == 0) return;
+  const auto act = base.value("hidden_act", std::string("silu"));
+  if (act != "silu" && act != "swish")
+    document.fail_value(child(path, "hidden_act"),
+                        "experts are SwiGLU; leave it out, or leave num_experts out");
+  if (base.value("mlp_bias", false))
+    document.fail_value(child(path, "mlp_bias"), "experts have no biases; leave it out");
 }
 
 std::string absolute(const std::filesystem::path& folder, const std::string& path) {
@@ -103,11 +147,16 @@ void complete_segments(Json& source, const std::filesystem::path& folder) {
 
 void complete_base(Json& base, const Document& document) {
   const Path path{"model", "base"};
-  complete_heads(base, document, path);
-  complete_experts(base, document, path);
-  if (!base.contains("intermediate_size") && size_of(base, "num_experts") == 0) {
+  const Family& family = family_of(base.at("family").get<std::string>());
+  const int64_t head_dim = family.grouped_heads ? complete_heads(base, document, path)
+                                                : plain_head_dim(base, document, path);
+  if (family.rotary) complete_rope(base, document, path, head_dim);
+  if (family.expert_keys) complete_experts(base, document, path);
+  check_experts_are_swiglu(base, document, path);
+  if (base.contains("intermediate_size") || size_of(base, "num_experts") > 0) return;
+  if (family.gated_mlp)
     document.fail_value(path, "missing key 'intermediate_size' (width of the feed-forward layers)");
-  }
+  base["intermediate_size"] = 4 * size_of(base, "hidden_size");
 }
 
 void complete_rest(Json& resolved, const std::string& recipe_path) {

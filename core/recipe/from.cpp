@@ -11,8 +11,13 @@ namespace veomni {
 namespace {
 
 /// What may differ from the directory: it changes training, not what the weights mean.
-const std::set<std::string> kFree = {"router_aux_loss_coef", "router_z_loss_coef", "balance",
-                                     "initializer_range"};
+bool is_free(const std::string& key, const Json& base) {
+  static const std::set<std::string> always = {"router_aux_loss_coef", "router_z_loss_coef",
+                                               "balance", "initializer_range"};
+  if (key != "max_position_embeddings") return always.contains(key);
+  const Json rope = base.value("rope_scaling", Json::object());
+  return base.contains("rope_theta") && rope.value("rope_type", "default") != "dynamic";
+}
 
 /// Text to encode, or ids.
 bool has_text(const Json& recipe) {
@@ -41,7 +46,7 @@ void apply_from(Json& recipe, const Document& document, const std::string& recip
   Json base = read_hugging_face_config(directory);
   if (!has_text(recipe)) base.erase("vocab_size");  // such a model has no token embedding
   for (const auto& [key, value] : given.items()) {
-    if (base.contains(key) && base[key] != value && !kFree.contains(key))
+    if (base.contains(key) && base[key] != value && !is_free(key, base))
       document.fail_value(
           {"model", "base", key},
           fmt::format("{}, but the weights of model.from are made for {}; leave it out",

@@ -6,6 +6,7 @@
 #include "core/recipe/chat_config.h"
 #include "core/recipe/checks.h"
 #include "core/recipe/document.h"
+#include "core/recipe/family.h"
 #include "core/recipe/resolve.h"
 #include "core/recipe/table.h"
 
@@ -18,6 +19,33 @@ void take(const Json& object, const char* name, Value& value) {
   if (const auto found = object.find(name); found != object.end()) found->get_to(value);
 }
 
+RopeScalingConfig read_rope_scaling(const Json& json) {
+  RopeScalingConfig rope;
+  take(json, "rope_type", rope.rope_type);
+  take(json, "factor", rope.factor);
+  take(json, "original_max_position_embeddings", rope.original_max_position_embeddings);
+  take(json, "low_freq_factor", rope.low_freq_factor);
+  take(json, "high_freq_factor", rope.high_freq_factor);
+  take(json, "beta_fast", rope.beta_fast);
+  take(json, "beta_slow", rope.beta_slow);
+  take(json, "attention_factor", rope.attention_factor);
+  take(json, "mscale", rope.mscale);
+  take(json, "mscale_all_dim", rope.mscale_all_dim);
+  take(json, "truncate", rope.truncate);
+  return rope;
+}
+
+/// What a family always has stands in no key.
+void apply_family(BaseConfig& base) {
+  const Family& family = family_of(base.family);
+  if (!family.rotary) base.rope_theta = 0;
+  if (!family.attention_bias_key) base.attention_bias = family.attention_bias;
+  if (!family.mlp_bias_key) base.mlp_bias = family.mlp_bias;
+  if (family.grouped_heads) return;
+  base.num_key_value_heads = base.num_attention_heads;
+  base.head_dim = base.hidden_size / base.num_attention_heads;
+}
+
 BaseConfig read_base(const Json& json) {
   BaseConfig base;
   take(json, "family", base.family);
@@ -28,19 +56,27 @@ BaseConfig read_base(const Json& json) {
   take(json, "num_key_value_heads", base.num_key_value_heads);
   take(json, "head_dim", base.head_dim);
   take(json, "vocab_size", base.vocab_size);
+  take(json, "max_position_embeddings", base.max_position_embeddings);
   take(json, "num_experts", base.num_experts);
   take(json, "num_experts_per_tok", base.num_experts_per_tok);
   take(json, "moe_intermediate_size", base.moe_intermediate_size);
   take(json, "rope_theta", base.rope_theta);
-  take(json, "rms_norm_eps", base.rms_norm_eps);
+  take(json, "rotary_pct", base.rotary_pct);
+  if (json.contains("rope_scaling")) base.rope_scaling = read_rope_scaling(json["rope_scaling"]);
+  take(json, "rms_norm_eps", base.norm_eps);
+  take(json, "layer_norm_eps", base.norm_eps);
+  take(json, "hidden_act", base.hidden_act);
   take(json, "initializer_range", base.initializer_range);
   take(json, "attention_bias", base.attention_bias);
+  take(json, "mlp_bias", base.mlp_bias);
   take(json, "qk_norm", base.qk_norm);
+  take(json, "use_parallel_residual", base.use_parallel_residual);
   take(json, "tie_word_embeddings", base.tie_word_embeddings);
   take(json, "norm_topk_prob", base.norm_topk_prob);
   take(json, "router_aux_loss_coef", base.router_aux_loss_coef);
   take(json, "router_z_loss_coef", base.router_z_loss_coef);
   take(json, "balance", base.balance);
+  apply_family(base);
   return base;
 }
 

@@ -13,17 +13,36 @@
 
 namespace veomni {
 
+/// Rotary positions for long contexts; names are those of Hugging Face's rope_scaling (kernels/rope.h).
+struct RopeScalingConfig {
+  std::string rope_type = "default";  ///< default | linear | dynamic | llama3 | yarn
+  double factor = 1;
+  double original_max_position_embeddings = 0;       ///< llama3, yarn
+  double low_freq_factor = 1, high_freq_factor = 4;  ///< llama3
+  double beta_fast = 32, beta_slow = 1;              ///< yarn
+  double attention_factor = 0;                       ///< yarn; 0: from factor and the next two
+  double mscale = 0, mscale_all_dim = 0;             ///< yarn; both or neither
+  bool truncate = true;                              ///< yarn
+};
+
 /// The Transformer or MoE base model; names are those of Hugging Face's config.json.
 struct BaseConfig {
-  std::string family = "llama";  ///< llama | qwen2 | qwen3 | qwen3_moe
+  std::string family = "llama";  ///< core/recipe/family.h
   int64_t hidden_size = 0, intermediate_size = 0, num_hidden_layers = 0;
   int64_t num_attention_heads = 0, num_key_value_heads = 0, head_dim = 0;
-  int64_t vocab_size = 0;  ///< 0: as many as the tokenizer has
+  int64_t vocab_size = 0;               ///< 0: as many as the tokenizer has
+  int64_t max_position_embeddings = 0;  ///< longest sample; 0: not said. gpt2: rows of a table
   int64_t num_experts = 0, num_experts_per_tok = 0,
           moe_intermediate_size = 0;  ///< num_experts 0: dense
-  double rope_theta = 10000.0, rms_norm_eps = 1e-6, initializer_range = 0.02;
-  bool attention_bias = false;  ///< bias on q, k and v (qwen2)
-  bool qk_norm = false;         ///< RMSNorm on each head of q and k (qwen3)
+  double rope_theta = 10000.0, initializer_range = 0.02;
+  double rotary_pct = 1;  ///< gpt_neox: the part of each head that rotates
+  RopeScalingConfig rope_scaling;
+  double norm_eps = 1e-6;  ///< rms_norm_eps or layer_norm_eps
+  std::string hidden_act = "silu";
+  bool attention_bias = false;  ///< bias on q, k and v; on o too unless the family says no
+  bool mlp_bias = false;
+  bool qk_norm = false;                ///< RMSNorm on each head of q and k (qwen3)
+  bool use_parallel_residual = false;  ///< gpt_neox
   bool tie_word_embeddings = true;
   bool norm_topk_prob = true;  ///< the k chosen router probabilities are divided by their sum
   double router_aux_loss_coef = 0.001, router_z_loss_coef = 0.0;

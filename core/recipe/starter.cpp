@@ -11,7 +11,8 @@ constexpr const char* kText = R"({
   // A small language model. Change `path`, then: veomni train FILE
   "name": "text", "seed": 1,
   "model": {
-    // Sizes are named as in Hugging Face's config.json; families: llama, qwen2, qwen3, qwen3_moe.
+    // Sizes are named as in Hugging Face's config.json; families: llama, qwen2, qwen3, qwen3_moe,
+    // mixtral, gpt2, gpt_neox.
     "base": { "family": "llama", "hidden_size": 128, "intermediate_size": 344,
               "num_hidden_layers": 4, "num_attention_heads": 4 },
     "decoders": { "text": { "type": "text" } } },

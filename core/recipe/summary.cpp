@@ -1,6 +1,7 @@
 #include "core/recipe/summary.h"
 
 #include "core/error.h"
+#include "core/recipe/family.h"
 
 namespace veomni {
 
@@ -56,16 +57,20 @@ BaseSizes base_sizes(const Recipe& recipe, int64_t vocab_size) {
 }
 
 int64_t base_parameter_count(const BaseConfig& base) {
+  const Family& family = family_of(base.family);
   const int64_t width = base.hidden_size;
   const int64_t q = base.num_attention_heads * base.head_dim;
   const int64_t kv = base.num_key_value_heads * base.head_dim;
-  int64_t block = width * (q + 2 * kv) + q * width + 2 * width;
-  if (base.attention_bias) block += q + 2 * kv;
+  const int64_t norm = (family.layer_norm ? 2 : 1) * width;
+  int64_t block = width * (q + 2 * kv) + q * width + 2 * norm;
+  if (base.attention_bias) block += q + 2 * kv + (family.output_bias ? width : 0);
   if (base.qk_norm) block += 2 * base.head_dim;
+  const int64_t up = (family.gated_mlp ? 2 : 1) * base.intermediate_size;
   block += base.num_experts > 0
                ? base.num_experts * (3 * width * base.moe_intermediate_size + width)
-               : 3 * width * base.intermediate_size;
-  return base.num_hidden_layers * block + width;
+               : width * (up + base.intermediate_size) + (base.mlp_bias ? up + width : 0);
+  const int64_t positions = family.rotary ? 0 : base.max_position_embeddings * width;
+  return base.num_hidden_layers * block + norm + positions;
 }
 
 Json summarize(const Recipe& recipe) {

@@ -10,6 +10,7 @@ namespace veomni {
 Key recipe_key();
 
 Key model_key();  ///< model: base, tables, encoders, decoders, heads
+Key base_key();   ///< model.base: the families of core/recipe/family.h
 Key data_key();   ///< data: sources
 Key train_key();  ///< train: steps, packs, optimizer, schedule, …
 

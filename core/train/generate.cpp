@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include "core/error.h"
+#include "core/recipe/family.h"
 #include "core/recipe/recipe.h"
 #include "core/train/batch.h"
 #include "core/train/model.h"
@@ -62,7 +63,9 @@ int64_t text_context(const Recipe& recipe) {
   int64_t context = 0;
   for (const auto& source : recipe.sources)
     context = std::max(context, source.keys.value("sample_tokens", int64_t{0}));
-  return context;
+  if (family_of(recipe.base.family).rotary) return context;
+  const int64_t positions = recipe.base.max_position_embeddings;
+  return context == 0 ? positions : std::min(context, positions);
 }
 
 }  // namespace veomni

@@ -93,8 +93,7 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
                             const at::Tensor& k_weight, const at::Tensor& positions,
                             const at::Tensor& cu_seqlens, const AttentionShape& shape) {
   Constants constants{{}, cu_seqlens};
-  if (shape.rope_theta > 0)
-    constants.table = rope_table(positions, shape.rope_theta, shape.head_dim);
+  if (shape.rope_theta > 0) constants.table = rope_table(positions, cu_seqlens, shape);
   const auto optional = [](const at::Tensor& x) {
     return x.defined() ? Optional(x) : std::nullopt;
   };

@@ -27,6 +27,7 @@ struct AttentionInputs {
     a.query_heads = shape.query_heads;
     a.key_value_heads = shape.key_value_heads;
     a.head_dim = shape.head_dim;
+    a.rotary_dims = cosine.defined() ? 2 * cosine.size(1) : 0;
     a.causal = shape.causal;
     a.qk_norm_eps = static_cast<float>(shape.qk_norm_eps);
     a.qkv = qkv.const_data_ptr();

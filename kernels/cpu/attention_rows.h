@@ -13,10 +13,11 @@ struct RowMap {
   float epsilon;
   const AttentionArgs* args;
 
+  int64_t half() const { return args->rotary_dims / 2; }
   const float* cosine(int64_t token) const {
-    return args->cosine ? args->cosine + args->positions[token] * (dim / 2) : nullptr;
+    return args->cosine ? args->cosine + args->positions[token] * half() : nullptr;
   }
-  const float* sine(int64_t token) const { return args->sine + args->positions[token] * (dim / 2); }
+  const float* sine(int64_t token) const { return args->sine + args->positions[token] * half(); }
 };
 
 template <class T>
@@ -30,7 +31,7 @@ inline float inverse_norm(const T* raw, const RowMap& map) {
 /// row [padded] = scale · rotate(norm(raw)), zero past H.
 template <class T>
 inline void load_row(const T* raw, const RowMap& map, int64_t token, float scale, float* row) {
-  const int64_t dim = map.dim, half = dim / 2;
+  const int64_t dim = map.dim, half = map.half();
   if (map.weight) {
     const float factor = scale * inverse_norm(raw, map);
     const float* weight = map.weight;
@@ -57,7 +58,7 @@ inline void load_row(const T* raw, const RowMap& map, int64_t token, float scale
 template <class T>
 inline void finish_row(float* row, const RowMap& map, int64_t token, float scale, const T* raw,
                        T* d_raw, float* d_weight) {
-  const int64_t dim = map.dim, half = dim / 2;
+  const int64_t dim = map.dim, half = map.half();
   if (const float* cosine = map.cosine(token)) {
     const float* sine = map.sine(token);
 #pragma omp simd

@@ -123,8 +123,7 @@ std::pair<at::Tensor, at::Tensor> dense_block(const at::Tensor& sum, const at::T
                                               const at::Tensor& cu_seqlens,
                                               const AttentionShape& shape, double norm_eps) {
   Constants constants{{}, cu_seqlens, {shape, norm_eps}, branch.defined(), {}};
-  if (shape.rope_theta > 0)
-    constants.table = rope_table(positions, shape.rope_theta, shape.head_dim);
+  if (shape.rope_theta > 0) constants.table = rope_table(positions, cu_seqlens, shape);
   variable_list inputs{sum};
   if (branch.defined()) inputs.push_back(branch);
   for (const auto member : kWeights) {

@@ -16,12 +16,13 @@ enum class Scalar { f32, bf16 };
 struct AttentionArgs {
   Scalar scalar = Scalar::f32;
   int64_t query_heads = 0, key_value_heads = 0, head_dim = 0;
+  int64_t rotary_dims = 0;  ///< R: even, at most H
   bool causal = true;
   float qk_norm_eps = 0;
   const void* qkv = nullptr;        ///< [T, (N + 2K) H]
   const float* q_weight = nullptr;  ///< [H], null without the norm
   const float* k_weight = nullptr;
-  const float* cosine = nullptr;  ///< [P, H/2], null without rotation
+  const float* cosine = nullptr;  ///< [P, R/2], null without rotation
   const float* sine = nullptr;
   const int64_t* positions = nullptr;  ///< [T] rows of cosine and sine
   const int32_t* cu_seqlens = nullptr;

@@ -5,20 +5,18 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 namespace veomni::kernels {
 namespace {
 
 constexpr int64_t kSharedPositions = 131072;
 
-RopeTable compute(const at::Tensor& positions, double theta, int64_t head_dim) {
+/// frequencies [1, R/2], or a row for each position.
+RopeTable compute(const at::Tensor& positions, const at::Tensor& frequencies, double factor) {
   const at::NoGradGuard no_grad;
-  const int64_t half = head_dim / 2;
-  const auto options = at::TensorOptions().dtype(at::kDouble);
-  const at::Tensor frequency =
-      at::pow(theta, -at::arange(half, options) / static_cast<double>(half));
-  const at::Tensor angle = positions.to(at::kDouble).unsqueeze(1) * frequency;
-  return {angle.cos().to(at::kFloat), angle.sin().to(at::kFloat), {}};
+  const at::Tensor angle = positions.to(at::kDouble).unsqueeze(1) * frequencies;
+  return {(angle.cos() * factor).to(at::kFloat), (angle.sin() * factor).to(at::kFloat), {}};
 }
 
 int64_t rows_needed(const at::Tensor& positions) {
@@ -33,29 +31,41 @@ int64_t rows_needed(const at::Tensor& positions) {
 }
 
 /// The shared table, grown to at least `rows`.
-RopeTable shared_table(int64_t rows, double theta, int64_t head_dim) {
+RopeTable shared_table(int64_t rows, const AttentionShape& shape) {
   static std::mutex mutex;
-  static std::map<std::pair<double, int64_t>, RopeTable> tables;
+  static std::map<std::tuple<double, int64_t, RopeScaling>, RopeTable> tables;
   const std::lock_guard lock(mutex);
-  RopeTable& table = tables[{theta, head_dim}];
+  RopeTable& table = tables[{shape.rope_theta, rotary_dims(shape), shape.rope_scaling}];
   if (!table.cosine.defined() || table.cosine.size(0) < rows) {
     int64_t capacity = 1024;
     while (capacity < rows) capacity *= 2;
-    table = compute(at::arange(capacity, at::kLong), theta, head_dim);
+    table = compute(at::arange(capacity, at::kLong),
+                    rope_frequency_rows(shape, at::zeros({1}, at::kInt), 0),
+                    shape.rope_scaling.attention_factor);
   }
   return table;
 }
 
+/// Whether a sample is so long that its frequencies are its own.
+bool own_frequencies(const at::Tensor& cu_seqlens, const AttentionShape& shape) {
+  if (shape.rope_scaling.type != RopeScaling::Type::dynamic) return false;
+  const at::Tensor lengths = cu_seqlens.diff();
+  return lengths.numel() > 0 &&
+         lengths.max().item<double>() > shape.rope_scaling.original_max_position_embeddings;
+}
+
 }  // namespace
 
-RopeTable rope_table(const at::Tensor& positions, double theta, int64_t head_dim) {
+RopeTable rope_table(const at::Tensor& positions, const at::Tensor& cu_seqlens,
+                     const AttentionShape& shape) {
   const int64_t rows = rows_needed(positions);
-  if (rows > kSharedPositions) {
-    RopeTable own = compute(positions, theta, head_dim);
+  if (rows > kSharedPositions || own_frequencies(cu_seqlens, shape)) {
+    RopeTable own = compute(positions, rope_frequency_rows(shape, cu_seqlens, positions.numel()),
+                            shape.rope_scaling.attention_factor);
     own.rows = at::arange(positions.numel(), at::kLong);
     return own;
   }
-  RopeTable table = shared_table(rows, theta, head_dim);
+  RopeTable table = shared_table(rows, shape);
   table.rows = positions;
   return table;
 }

@@ -32,10 +32,70 @@ Choice route(const at::Tensor& x, const at::Tensor& router, const BlockConfig& c
   return {gates.to(x.scalar_type()), chosen};
 }
 
+using Place = BlockParameters::Place;
+
+at::Tensor bias_of(const UnitUse& weights, Place place) {
+  return place.bias == BlockParameters::kAbsent ? at::Tensor() : weights[place.bias];
+}
+
+at::Tensor linear(const at::Tensor& x, const UnitUse& weights, Place place) {
+  return kernels::linear(x, weights[place.weight], bias_of(weights, place));
+}
+
 }  // namespace
+
+std::pair<at::Tensor, at::Tensor> add_norm(const Stream& in, const at::Tensor& weight,
+                                           const at::Tensor& bias, double epsilon) {
+  const auto& [sum, branch] = in;
+  if (bias.defined())
+    return branch.defined() ? kernels::add_layer_norm(branch, sum, weight, bias, epsilon)
+                            : std::pair(sum, kernels::layer_norm(sum, weight, bias, epsilon));
+  return branch.defined() ? kernels::add_rms_norm(branch, sum, weight, epsilon)
+                          : std::pair(sum, kernels::rms_norm(sum, weight, epsilon));
+}
 
 Block::Block(const UnitSpec& unit, const BlockConfig& config, ParallelContext& context)
     : config_(config), at_(block_parameters(config)), unit_(unit.name, unit.parameters, context) {}
+
+/// The variations that the fused block knows, and nothing happens between its operators: no dropout, nobody looks.
+bool Block::runs_fused(const Stream& in, const Pass& pass) const {
+  const bool known = config_.num_experts == 0 && config_.norm == NormType::rms_norm &&
+                     config_.gated_mlp && config_.activation == kernels::Activation::silu &&
+                     !config_.attention_output_bias && !config_.mlp_bias &&
+                     !config_.parallel_residual;
+  return known && !(pass.train && pass.dropout > 0) && !pass.probe &&
+         kernels::has_dense_block(in.sum);
+}
+
+Stream Block::fused(const UnitUse& weights, const Stream& in, const TokenRow& row) const {
+  const kernels::DenseBlockWeights all{
+      .input_norm = weights[at_.input_norm.weight],
+      .qkv = weights[at_.qkv.weight],
+      .qkv_bias = qkv_bias(weights),
+      .q_norm = config_.qk_norm ? weights[at_.q_norm] : at::Tensor(),
+      .k_norm = config_.qk_norm ? weights[at_.k_norm] : at::Tensor(),
+      .output = weights[at_.output.weight],
+      .post_norm = weights[at_.post_norm.weight],
+      .gate_up = weights[at_.up.weight],
+      .down = weights[at_.down.weight]};
+  const auto [middle, fed] = kernels::dense_block(
+      in.sum, in.branch, all, row.positions, row.cu_seqlens, attention_shape(), config_.norm_eps);
+  return {middle, fed};
+}
+
+std::pair<at::Tensor, at::Tensor> Block::norm(const UnitUse& weights, Place place,
+                                              const Stream& in) const {
+  return add_norm(in, weights[place.weight], bias_of(weights, place), config_.norm_eps);
+}
+
+/// With zeros for the keys where they have no bias.
+at::Tensor Block::qkv_bias(const UnitUse& weights) const {
+  const auto bias = bias_of(weights, at_.qkv);
+  if (!bias.defined() || config_.key_bias) return bias;
+  const int64_t q = config_.num_attention_heads * config_.head_dim,
+                kv = config_.num_key_value_heads * config_.head_dim;
+  return at::cat({bias.narrow(0, 0, q), at::zeros({kv}, bias.options()), bias.narrow(0, q, kv)});
+}
 
 kernels::AttentionShape Block::attention_shape() const {
   return {.query_heads = config_.num_attention_heads,
@@ -43,54 +103,32 @@ kernels::AttentionShape Block::attention_shape() const {
           .head_dim = config_.head_dim,
           .causal = config_.causal,
           .rope_theta = config_.rope_theta,
-          .qk_norm_eps = config_.rms_norm_eps};
-}
-
-/// Nothing happens between the operators: no dropout, nobody looks.
-bool Block::runs_fused(const Stream& in, const Pass& pass) const {
-  return config_.num_experts == 0 && !(pass.train && pass.dropout > 0) && !pass.probe &&
-         kernels::has_dense_block(in.sum);
-}
-
-Stream Block::fused(const UnitUse& weights, const Stream& in, const TokenRow& row) const {
-  const auto weight = [&](size_t i) {
-    return i == BlockParameters::kAbsent ? at::Tensor() : weights[i];
-  };
-  const kernels::DenseBlockWeights all{.input_norm = weight(at_.input_norm),
-                                       .qkv = weight(at_.qkv),
-                                       .qkv_bias = weight(at_.qkv_bias),
-                                       .q_norm = weight(at_.q_norm),
-                                       .k_norm = weight(at_.k_norm),
-                                       .output = weight(at_.output),
-                                       .post_norm = weight(at_.post_norm),
-                                       .gate_up = weight(at_.gate_up),
-                                       .down = weight(at_.down)};
-  const auto [middle, fed] =
-      kernels::dense_block(in.sum, in.branch, all, row.positions, row.cu_seqlens, attention_shape(),
-                           config_.rms_norm_eps);
-  return {middle, fed};
+          .qk_norm_eps = config_.norm_eps,
+          .rotary_dims = config_.rotary_dims,
+          .rope_scaling = config_.rope_scaling};
 }
 
 at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,
                             const TokenRow& row) const {
-  const auto bias = at_.qkv_bias == BlockParameters::kAbsent ? at::Tensor() : weights[at_.qkv_bias];
-  const auto qkv = kernels::linear(x, weights[at_.qkv], bias);
+  const auto qkv = kernels::linear(x, weights[at_.qkv.weight], qkv_bias(weights));
   const auto q_weight = config_.qk_norm ? weights[at_.q_norm] : at::Tensor();
   const auto k_weight = config_.qk_norm ? weights[at_.k_norm] : at::Tensor();
   const auto mixed = kernels::packed_attention(qkv, q_weight, k_weight, row.positions,
                                                row.cu_seqlens, attention_shape());
-  return kernels::linear(mixed, weights[at_.output], {});
+  return linear(mixed, weights, at_.output);
 }
 
 at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x,
                                Routing* routing) const {
-  if (config_.num_experts == 0) {
-    return kernels::linear(kernels::swiglu(kernels::linear(x, weights[at_.gate_up], {})),
-                           weights[at_.down], {});
+  if (config_.num_experts > 0) {
+    const auto choice = route(x, weights[at_.router], config_, routing);
+    return kernels::moe_experts(x, choice.gates, choice.chosen, weights[at_.up.weight],
+                                weights[at_.down.weight]);
   }
-  const auto choice = route(x, weights[at_.router], config_, routing);
-  return kernels::moe_experts(x, choice.gates, choice.chosen, weights[at_.gate_up],
-                              weights[at_.down]);
+  const auto up = linear(x, weights, at_.up);
+  const auto hidden = config_.gated_mlp ? kernels::gated(up, config_.activation)
+                                        : kernels::activate(up, config_.activation);
+  return linear(hidden, weights, at_.down);
 }
 
 Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, Routing* routing) {
@@ -100,25 +138,21 @@ Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, R
     auto out = weights.leave({middle, fed});
     return {out[0], out[1]};
   }
-  const auto& name = unit_.name();
-  auto [sum, normed] =
-      in.branch.defined()
-          ? kernels::add_rms_norm(in.branch, in.sum, weights[at_.input_norm], config_.rms_norm_eps)
-          : std::pair(in.sum,
-                      kernels::rms_norm(in.sum, weights[at_.input_norm], config_.rms_norm_eps));
-  auto attended = attention(weights, normed, row);
-  pass.look(name + ".self_attn", attended);
-  attended = residual_dropout(attended, row.noise_keys, pass, name + ".self_attn");
-  auto [middle, normed_again] =
-      kernels::add_rms_norm(attended, sum, weights[at_.post_norm], config_.rms_norm_eps);
-  auto fed = feed_forward(weights, normed_again, routing);
-  pass.look(name + ".mlp", fed);
-  fed = residual_dropout(fed, row.noise_keys, pass, name + ".mlp");
+  const auto finish = [&](at::Tensor branch, const char* name) {
+    pass.look(unit_.name() + name, branch);
+    return residual_dropout(branch, row.noise_keys, pass, unit_.name() + name);
+  };
+  auto [sum, normed] = norm(weights, at_.input_norm, in);
+  const auto attended = finish(attention(weights, normed, row), ".self_attn");
+  const Stream middle = config_.parallel_residual ? Stream{sum, {}} : Stream{sum, attended};
+  auto [out_sum, normed_again] = norm(weights, at_.post_norm, middle);
+  auto branch = finish(feed_forward(weights, normed_again, routing), ".mlp");
+  if (config_.parallel_residual) branch = attended + branch;
   if (routing == nullptr || !routing->probability_sum.defined()) {
-    auto out = weights.leave({middle, fed});
+    auto out = weights.leave({out_sum, branch});
     return {out[0], out[1]};
   }
-  auto out = weights.leave({middle, fed, routing->probability_sum, routing->z_sum});
+  auto out = weights.leave({out_sum, branch, routing->probability_sum, routing->z_sum});
   routing->probability_sum = out[2];
   routing->z_sum = out[3];
   return {out[0], out[1]};

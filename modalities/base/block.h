@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "kernels/attention.h"
 #include "modalities/base/block_spec.h"
@@ -36,6 +37,10 @@ struct Stream {
   at::Tensor sum, branch;  ///< [T, D] each
 };
 
+/// The stream's sum and the norm of it: LayerNorm where a bias is given, else RMSNorm.
+std::pair<at::Tensor, at::Tensor> add_norm(const Stream& in, const at::Tensor& weight,
+                                           const at::Tensor& bias, double epsilon);
+
 /// What a MoE layer tells of its routing; undefined for dense layers.
 struct Routing {
   at::Tensor probability_sum;  ///< [E] f32, Σ_t of router probabilities, with gradient
@@ -50,10 +55,13 @@ class Block {
   Unit& unit() { return unit_; }
 
  private:
-  kernels::AttentionShape attention_shape() const;
   bool runs_fused(const Stream& in, const Pass& pass) const;
   Stream fused(const UnitUse& weights, const Stream& in, const TokenRow& row) const;
+  std::pair<at::Tensor, at::Tensor> norm(const UnitUse& weights, BlockParameters::Place place,
+                                         const Stream& in) const;
+  kernels::AttentionShape attention_shape() const;
   at::Tensor attention(const UnitUse& weights, const at::Tensor& x, const TokenRow& row) const;
+  at::Tensor qkv_bias(const UnitUse& weights) const;
   at::Tensor feed_forward(const UnitUse& weights, const at::Tensor& x, Routing* routing) const;
 
   BlockConfig config_;

@@ -4,19 +4,78 @@
 
 #include <cmath>
 
+#include "core/recipe/family.h"
+
 namespace veomni {
 
+namespace {
+
+using kernels::Activation;
+using kernels::RopeScaling;
+
+/// The names are checked by the recipe's table (activation_names).
+Activation activation_of(const std::string& name) {
+  if (name == "silu" || name == "swish") return Activation::silu;
+  if (name == "gelu") return Activation::gelu;
+  if (name == "quick_gelu") return Activation::quick_gelu;
+  return name == "relu" ? Activation::relu : Activation::gelu_tanh;
+}
+
+/// Peng et al. 2023 (arXiv:2309.00071), section 3.4, with DeepSeek's two mscales.
+double yarn_attention_factor(const RopeScalingConfig& rope) {
+  if (rope.attention_factor > 0) return rope.attention_factor;
+  const auto scale = [&](double mscale) {
+    return rope.factor <= 1 ? 1.0 : 0.1 * mscale * std::log(rope.factor) + 1;
+  };
+  if (rope.mscale > 0 && rope.mscale_all_dim > 0)
+    return scale(rope.mscale) / scale(rope.mscale_all_dim);
+  return scale(1);
+}
+
+RopeScaling rope_scaling_of(const BaseConfig& base) {
+  using Type = RopeScaling::Type;
+  const auto& rope = base.rope_scaling;
+  RopeScaling scaling{.factor = rope.factor,
+                      .original_max_position_embeddings = rope.original_max_position_embeddings,
+                      .low_freq_factor = rope.low_freq_factor,
+                      .high_freq_factor = rope.high_freq_factor,
+                      .beta_fast = rope.beta_fast,
+                      .beta_slow = rope.beta_slow,
+                      .truncate = rope.truncate};
+  if (rope.rope_type == "linear") scaling.type = Type::linear;
+  if (rope.rope_type == "llama3") scaling.type = Type::llama3;
+  if (rope.rope_type == "dynamic") {
+    scaling.type = Type::dynamic;
+    scaling.original_max_position_embeddings = static_cast<double>(base.max_position_embeddings);
+  }
+  if (rope.rope_type == "yarn") {
+    scaling.type = Type::yarn;
+    scaling.attention_factor = yarn_attention_factor(rope);
+  }
+  return scaling;
+}
+
+}  // namespace
+
 BlockConfig block_config(const BaseConfig& base) {
+  const Family& family = family_of(base.family);
   return {.hidden_size = base.hidden_size,
           .intermediate_size = base.intermediate_size,
           .num_attention_heads = base.num_attention_heads,
           .num_key_value_heads = base.num_key_value_heads,
           .head_dim = base.head_dim,
+          .norm = family.layer_norm ? NormType::layer_norm : NormType::rms_norm,
+          .norm_eps = base.norm_eps,
           .attention_bias = base.attention_bias,
+          .attention_output_bias = base.attention_bias && family.output_bias,
+          .mlp_bias = base.mlp_bias,
           .qk_norm = base.qk_norm,
-          .causal = true,
           .rope_theta = base.rope_theta,
-          .rms_norm_eps = base.rms_norm_eps,
+          .rotary_dims = static_cast<int64_t>(static_cast<double>(base.head_dim) * base.rotary_pct),
+          .rope_scaling = rope_scaling_of(base),
+          .activation = activation_of(base.hidden_act),
+          .gated_mlp = family.gated_mlp,
+          .parallel_residual = base.use_parallel_residual,
           .initializer_range = base.initializer_range,
           .num_layers = base.num_hidden_layers,
           .num_experts = base.num_experts,
@@ -26,35 +85,76 @@ BlockConfig block_config(const BaseConfig& base) {
 }
 
 BlockParameters block_parameters(const BlockConfig& config) {
-  BlockParameters at{};
+  BlockParameters at;
   size_t next = 0;
-  at.input_norm = next++;
-  at.qkv = next++;
-  if (config.attention_bias) at.qkv_bias = next++;
+  const auto place = [&](BlockParameters::Place& of, bool bias) {
+    of.weight = next++;
+    if (bias) of.bias = next++;
+  };
+  const bool layer_norm = config.norm == NormType::layer_norm;
+  place(at.input_norm, layer_norm);
+  place(at.qkv, config.attention_bias);
   if (config.qk_norm) {
     at.q_norm = next++;
     at.k_norm = next++;
   }
-  at.output = next++;
-  at.post_norm = next++;
-  if (config.num_experts > 0) at.router = next++;
-  at.gate_up = next++;
-  at.down = next++;
+  place(at.output, config.attention_output_bias);
+  place(at.post_norm, layer_norm);
+  const bool experts = config.num_experts > 0;
+  if (experts) at.router = next++;
+  place(at.up, config.mlp_bias && !experts);
+  place(at.down, config.mlp_bias && !experts);
   return at;
 }
 
 namespace {
 
-void add_feed_forward(const std::string& prefix, const BlockConfig& config,
-                      double residual_deviation, std::vector<ParameterSpec>& parameters) {
+using Parameters = std::vector<ParameterSpec>;
+
+void add_norm(Parameters& parameters, const std::string& name, const BlockConfig& config) {
+  parameters.push_back({name + ".weight", {config.hidden_size}, Init::ones(), false});
+  if (config.norm == NormType::layer_norm)
+    parameters.push_back({name + ".bias", {config.hidden_size}, Init::zeros(), false});
+}
+
+struct LinearSpec {
+  std::string name;
+  int64_t out = 0, in = 0;
+  Init init;
+  int64_t bias = 0;  ///< elements
+};
+
+void add_linear(Parameters& parameters, const LinearSpec& linear) {
+  parameters.push_back({linear.name + ".weight", {linear.out, linear.in}, linear.init});
+  if (linear.bias > 0)
+    parameters.push_back({linear.name + ".bias", {linear.bias}, Init::zeros(), false});
+}
+
+void add_attention(Parameters& parameters, const std::string& prefix, const BlockConfig& config,
+                   double residual_deviation) {
+  const int64_t D = config.hidden_size, H = config.head_dim;
+  const int64_t q = config.num_attention_heads * H, kv = config.num_key_value_heads * H;
+  const int64_t bias = config.attention_bias ? q + (config.key_bias ? 2 : 1) * kv : 0;
+  add_linear(parameters, {prefix + "self_attn.qkv_proj", q + 2 * kv, D,
+                          Init::normal(config.initializer_range), bias});
+  if (config.qk_norm) {
+    parameters.push_back({prefix + "self_attn.q_norm.weight", {H}, Init::ones(), false});
+    parameters.push_back({prefix + "self_attn.k_norm.weight", {H}, Init::ones(), false});
+  }
+  add_linear(parameters, {prefix + "self_attn.o_proj", D, q, Init::normal(residual_deviation),
+                          config.attention_output_bias ? D : 0});
+}
+
+void add_feed_forward(Parameters& parameters, const std::string& prefix, const BlockConfig& config,
+                      double residual_deviation) {
   const Init normal = Init::normal(config.initializer_range);
   const Init residual = Init::normal(residual_deviation);
   const int64_t D = config.hidden_size;
   if (config.num_experts == 0) {
-    parameters.push_back(
-        {prefix + "mlp.gate_up_proj.weight", {2 * config.intermediate_size, D}, normal});
-    parameters.push_back(
-        {prefix + "mlp.down_proj.weight", {D, config.intermediate_size}, residual});
+    const int64_t F = config.intermediate_size, up = (config.gated_mlp ? 2 : 1) * F;
+    add_linear(parameters, {prefix + (config.gated_mlp ? "mlp.gate_up_proj" : "mlp.up_proj"), up, D,
+                            normal, config.mlp_bias ? up : 0});
+    add_linear(parameters, {prefix + "mlp.down_proj", D, F, residual, config.mlp_bias ? D : 0});
     return;
   }
   const int64_t E = config.num_experts, F = config.moe_intermediate_size;
@@ -71,7 +171,7 @@ double matrix_flops(const BlockConfig& config) {
   const double kv_heads = static_cast<double>(config.num_key_value_heads);
   double weights = D * (heads + 2 * kv_heads) * H + heads * H * D;
   if (config.num_experts == 0) {
-    weights += 3 * D * static_cast<double>(config.intermediate_size);
+    weights += (config.gated_mlp ? 3 : 2) * D * static_cast<double>(config.intermediate_size);
   } else {
     weights +=
         D * static_cast<double>(config.num_experts) +
@@ -87,7 +187,7 @@ double saved_bytes(const BlockConfig& config) {
       (2 * config.num_attention_heads + 2 * config.num_key_value_heads) * config.head_dim +
       config.num_attention_heads;
   const auto ffn = config.num_experts == 0
-                       ? 3 * config.intermediate_size
+                       ? (config.gated_mlp ? 3 : 2) * config.intermediate_size
                        : 3 * config.moe_intermediate_size * config.num_experts_per_tok;
   return 4.0 * static_cast<double>(4 * D + attention + ffn + 2);
 }
@@ -95,29 +195,15 @@ double saved_bytes(const BlockConfig& config) {
 }  // namespace
 
 UnitSpec describe_block(const std::string& prefix, const BlockConfig& config) {
-  const int64_t D = config.hidden_size, H = config.head_dim;
-  const int64_t qkv_rows = (config.num_attention_heads + 2 * config.num_key_value_heads) * H;
-  const Init normal = Init::normal(config.initializer_range);
   // Radford et al. 2019, section 2.3: layers that add to the residual are scaled by 1/sqrt(their number).
   const double residual =
       config.initializer_range / std::sqrt(2.0 * static_cast<double>(config.num_layers));
   UnitSpec unit;
   unit.name = prefix.substr(0, prefix.size() - 1);
-  auto& parameters = unit.parameters;
-  parameters.push_back({prefix + "input_layernorm.weight", {D}, Init::ones(), false});
-  parameters.push_back({prefix + "self_attn.qkv_proj.weight", {qkv_rows, D}, normal});
-  if (config.attention_bias) {
-    parameters.push_back({prefix + "self_attn.qkv_proj.bias", {qkv_rows}, Init::zeros(), false});
-  }
-  if (config.qk_norm) {
-    parameters.push_back({prefix + "self_attn.q_norm.weight", {H}, Init::ones(), false});
-    parameters.push_back({prefix + "self_attn.k_norm.weight", {H}, Init::ones(), false});
-  }
-  parameters.push_back({prefix + "self_attn.o_proj.weight",
-                        {D, config.num_attention_heads * H},
-                        Init::normal(residual)});
-  parameters.push_back({prefix + "post_attention_layernorm.weight", {D}, Init::ones(), false});
-  add_feed_forward(prefix, config, residual, parameters);
+  add_norm(unit.parameters, prefix + "input_layernorm", config);
+  add_attention(unit.parameters, prefix, config, residual);
+  add_norm(unit.parameters, prefix + "post_attention_layernorm", config);
+  add_feed_forward(unit.parameters, prefix, config, residual);
   unit.flops_per_token = matrix_flops(config);
   unit.saved_bytes_per_token = saved_bytes(config);
   return unit;
@@ -128,7 +214,10 @@ std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size,
   const int64_t D = base.hidden_size;
   const Init normal = Init::normal(base.initializer_range);
   UnitSpec root{.name = "model", .parameters = {}};
-  root.parameters.push_back({"model.norm.weight", {D}, Init::ones(), false});
+  add_norm(root.parameters, "model.norm", block_config(base));
+  if (!family_of(base.family).rotary)
+    root.parameters.push_back(
+        {"model.embed_positions.weight", {base.max_position_embeddings, D}, normal, false});
   root.parameters.push_back({"model.special_tokens.weight", {special_tokens, D}, normal, false});
   if (vocab_size > 0) {
     root.parameters.push_back({"model.embed_tokens.weight", {vocab_size, D}, normal, false});

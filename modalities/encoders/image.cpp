@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "kernels/linear.h"
-#include "kernels/norm.h"
 #include "modalities/encoders/image_spec.h"
 
 namespace veomni {
@@ -64,7 +63,7 @@ class ImageEncoder : public Encoder {
   ImageEncoder(const PartConfig& config, BuildContext& context)
       : units_spec_(describe_image(config, context.sizes)),
         pooled_(config.keys.at("tokens") == "pooled"),
-        eps_(image_block_config(config).rms_norm_eps),
+        eps_(image_block_config(config).norm_eps),
         root_(units_spec_[0].name, units_spec_[0].parameters, context.parallel) {
     for (size_t i = 1; i < units_spec_.size(); ++i) {
       blocks_.push_back(
@@ -81,10 +80,7 @@ class ImageEncoder : public Encoder {
     const TokenRow row{{}, image_bounds(grids), patch_keys(input, x.size(0))};
     Stream stream{x, {}};
     for (auto& block : blocks_) stream = block->forward(stream, row, pass, nullptr);
-    const auto normed =
-        stream.branch.defined()
-            ? kernels::add_rms_norm(stream.branch, stream.sum, weights[2], eps_).second
-            : kernels::rms_norm(stream.sum, weights[2], eps_);
+    const auto normed = add_norm(stream, weights[2], {}, eps_).second;
     const auto features = pooled_ ? pool_images(normed, row.cu_seqlens) : normed;
     return weights.leave(kernels::linear(features, weights[3], {}));
   }

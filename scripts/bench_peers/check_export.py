@@ -1,7 +1,8 @@
 """Does transformers load what `veomni export` writes, without a warning, and find the loss that `veomni eval` finds?
 
-Usage: check_export.py [--steps 60]. Trains the shakespeare and the MoE recipe shortly (build/release), exports the run,
-loads it with AutoModelForCausalLM and compares the loss of the held-back text. Exit code 1 beyond 1e-5.
+Usage: check_export.py [--steps 60] [--program build/release/bin/veomni] [CASE …]. Trains the shakespeare and the MoE
+recipe shortly, and the former with a base of every other family; exports the run, loads it with AutoModelForCausalLM and
+compares the loss of the held-back text. Exit code 1 beyond 1e-5.
 """
 import argparse
 import json
@@ -15,11 +16,29 @@ import transformers
 
 import shapes
 
-PROGRAM = shapes.ROOT / "build" / "release" / "bin" / "veomni"
+SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+GROUPED = {**SIZES, "intermediate_size": 128, "num_key_value_heads": 2}
+# Case: recipe, and the base it gets instead of its own.
+CASES = {
+    "nano": ("nano", None),
+    "moe": ("moe", None),
+    "llama_biases": ("nano", {"family": "llama", "attention_bias": True, "mlp_bias": True, "hidden_act": "gelu",
+                              "max_position_embeddings": 64, "tie_word_embeddings": False, **GROUPED,
+                              "rope_scaling": {"rope_type": "llama3", "factor": 4, "low_freq_factor": 1,
+                                               "high_freq_factor": 4, "original_max_position_embeddings": 32}}),
+    "llama_linear": ("nano", {"family": "llama", **GROUPED, "rope_scaling": {"rope_type": "linear", "factor": 2}}),
+    "qwen2": ("nano", {"family": "qwen2", **GROUPED}),
+    "qwen3_yarn": ("nano", {"family": "qwen3", **GROUPED,
+                            "rope_scaling": {"rope_type": "yarn", "factor": 4,
+                                             "original_max_position_embeddings": 16}}),
+    "mixtral": ("nano", {"family": "mixtral", "num_experts": 4, "num_experts_per_tok": 2, **GROUPED}),
+    "gpt2": ("nano", {"family": "gpt2", "max_position_embeddings": 64, **SIZES}),
+    "gpt_neox": ("nano", {"family": "gpt_neox", "rotary_pct": 0.5, "tie_word_embeddings": False, **SIZES}),
+}
 
 
-def run(*arguments):
-    done = subprocess.run([str(PROGRAM), *map(str, arguments)], capture_output=True, text=True)
+def run(program, *arguments):
+    done = subprocess.run([str(program), *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"veomni {arguments[0]}: {done.stderr}")
     return done.stdout
@@ -48,28 +67,32 @@ def loss_of(model, name):
     return total / count
 
 
-def check(name, steps, folder):
+def check(case, options, folder):
+    name, base = CASES[case]
     recipe = shapes.ROOT / shapes.SHAPES[name]["recipe"]
-    target = folder / name
+    target = folder / case
     shutil.rmtree(target, ignore_errors=True)
-    run("train", recipe, f"train.steps={steps}", "train.schedule.warmup=10", "eval.every=1000",
-        f"output={target / 'run'}", "--json")
+    run(options.program, "train", recipe, f"train.steps={options.steps}", "train.schedule.warmup=10",
+        "eval.every=1000", f"output={target / 'run'}", "--json",
+        *([f"model.base={json.dumps(base)}"] if base else []))
     line = json.loads((target / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     ours = line["eval"]["shakespeare"]["loss"]
-    run("export", target / "run", target / "hf")
+    run(options.program, "export", target / "run", target / "hf")
     model, report = transformers.AutoModelForCausalLM.from_pretrained(target / "hf", output_loading_info=True)
     problems = {k: v for k, v in report.items() if v}
     theirs = loss_of(model.eval(), name)
-    print(f"{name}: veomni {ours:.7f}, transformers {theirs:.7f}, difference {ours - theirs:+.1e}; loading: {problems or 'clean'}")
+    print(f"{case}: veomni {ours:.7f}, transformers {theirs:.7f}, difference {ours - theirs:+.1e}; loading: {problems or 'clean'}")
     return abs(ours - theirs) <= 1e-5 and not problems
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--program", default=shapes.ROOT / "build" / "release" / "bin" / "veomni")
+    parser.add_argument("cases", nargs="*", default=list(CASES))
     options = parser.parse_args()
     folder = shapes.ROOT / "build" / "bench" / "export"
-    return 0 if all([check(name, options.steps, folder) for name in ("nano", "moe")]) else 1
+    return 0 if all([check(case, options, folder) for case in options.cases]) else 1
 
 
 if __name__ == "__main__":

@@ -69,25 +69,33 @@ TEST_CASE("hugging face config: what our model does not compute is refused by na
     Json value;
     const char* says;
   };
-  const Row rows[] = {{"model_type", "gpt_bigcode", "model_type"},
-                      {"model_type", nullptr, "model_type"},
-                      {"hidden_size", 0, "hidden_size"},
-                      {"hidden_size", "64", "hidden_size"},
-                      {"num_hidden_layers", nullptr, "num_hidden_layers"},
-                      {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}, "rope_scaling"},
-                      {"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}, "rope_scaling"},
-                      {"rope_scaling", "yarn", "rope_scaling"},
-                      {"rope_parameters", {{"rope_type", "dynamic"}}, "rope_parameters"},
-                      {"rope_theta", "big", "rope_theta"},
-                      {"rope_interleaved", true, "rope_interleaved"},
-                      {"attention_bias", true, "attention_bias"},
-                      {"mlp_bias", true, "mlp_bias"},
-                      {"hidden_act", "gelu", "hidden_act"},
-                      {"attention_dropout", 0.1, "attention_dropout"},
-                      {"tie_word_embeddings", 1, "tie_word_embeddings"},
-                      {"layer_types", {"full_attention", "sliding_attention"}, "layer_types"},
-                      {"final_logit_softcapping", 30.0, "final_logit_softcapping"},
-                      {"quantization_config", {{"bits", 4}}, "quantization_config"}};
+  const Row rows[] = {
+      {"model_type", "gpt_bigcode", "model_type"},
+      {"model_type", nullptr, "model_type"},
+      {"hidden_size", 0, "hidden_size"},
+      {"hidden_size", "64", "hidden_size"},
+      {"num_hidden_layers", nullptr, "num_hidden_layers"},
+      {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}, "rope_scaling"},
+      {"rope_scaling", {{"type", "longrope"}, {"factor", 2.0}}, "rope_scaling"},
+      {"rope_scaling", {{"type", "linear"}, {"factor", "2"}}, "rope_scaling"},
+      {"rope_scaling",
+       {{"type", "linear"}, {"factor", 2.0}, {"mrope_section", {1, 2}}},
+       "rope_scaling"},
+      {"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}, "max_position_embeddings"},
+      {"rope_parameters", {{"partial_rotary_factor", 0.5}}, "rope_parameters"},
+      {"rope_scaling", "yarn", "rope_scaling"},
+      {"rope_parameters", {{"rope_type", "dynamic"}}, "rope_parameters"},
+      {"rope_theta", "big", "rope_theta"},
+      {"rope_interleaved", true, "rope_interleaved"},
+      {"attention_bias", 1, "attention_bias"},
+      {"mlp_bias", "no", "mlp_bias"},
+      {"hidden_act", "mish", "hidden_act"},
+      {"max_position_embeddings", -1, "max_position_embeddings"},
+      {"attention_dropout", 0.1, "attention_dropout"},
+      {"tie_word_embeddings", 1, "tie_word_embeddings"},
+      {"layer_types", {"full_attention", "sliding_attention"}, "layer_types"},
+      {"final_logit_softcapping", 30.0, "final_logit_softcapping"},
+      {"quantization_config", {{"bits", 4}}, "quantization_config"}};
   const TempDir folder;
   for (const Row& row : rows) {
     Json config = llama();
@@ -105,16 +113,96 @@ TEST_CASE("hugging face config: what our model does not compute is refused by na
         std::string::npos);
 }
 
+namespace {
+
+/// The Hub's form of each architecture with whatever it may vary.
+std::vector<Json> varied_configs() {
+  Json biased = llama(), mixtral = llama(), linear = llama(), dynamic = llama(), yarn = llama();
+  biased["attention_bias"] = biased["mlp_bias"] = true;
+  biased["rope_scaling"] = {{"rope_type", "llama3"},
+                            {"factor", 8.0},
+                            {"low_freq_factor", 1.0},
+                            {"high_freq_factor", 4.0},
+                            {"original_max_position_embeddings", 8192}};
+  linear["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
+  dynamic["rope_scaling"] = {{"rope_type", "dynamic"}, {"factor", 2.0}};
+  yarn["model_type"] = "qwen3";
+  yarn["attention_bias"] = true;
+  yarn["rope_scaling"] = {{"rope_type", "yarn"},     {"factor", 4.0},
+                          {"attention_factor", 1.5}, {"beta_fast", 16},
+                          {"mscale", 0.7},           {"mscale_all_dim", 0.5},
+                          {"truncate", false},       {"original_max_position_embeddings", 512}};
+  mixtral["model_type"] = "mixtral";
+  mixtral["num_local_experts"] = 4;
+  mixtral["num_experts_per_tok"] = 2;
+  mixtral["router_aux_loss_coef"] = 0.02;
+  const Json gpt2 = {{"model_type", "gpt2"}, {"n_embd", 48},       {"n_layer", 2},
+                     {"n_head", 3},          {"n_positions", 128}, {"vocab_size", 64},
+                     {"resid_pdrop", 0.1},   {"n_ctx", 128}};
+  const Json neox = {{"model_type", "gpt_neox"},
+                     {"hidden_size", 64},
+                     {"intermediate_size", 96},
+                     {"num_hidden_layers", 1},
+                     {"num_attention_heads", 2},
+                     {"vocab_size", 64},
+                     {"max_position_embeddings", 8},
+                     {"rotary_pct", 0.5},
+                     {"rotary_emb_base", 100},
+                     {"use_parallel_residual", false},
+                     {"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}};
+  return {llama(), biased, linear, dynamic, yarn, mixtral, gpt2, neox};
+}
+
+}  // namespace
+
 TEST_CASE("hugging face config: written and read again it is the same base", "[hugging_face]") {
   const TempDir folder;
-  for (const char* type : {"llama", "qwen2", "qwen3"}) {
-    Json config = llama();
-    config["model_type"] = type;
+  auto configs = varied_configs();
+  for (const char* type : {"qwen2", "qwen3"}) {
+    configs.push_back(llama());
+    configs.back()["model_type"] = type;
+  }
+  for (Json& config : configs) {
+    if (config["model_type"] != "gpt2") config["max_position_embeddings"] = 1024;
+    INFO(config.dump());
     Json base = read_config(folder, config);
     base["initializer_range"] = 0.02;
-    Json again = read_config(folder, make_hugging_face_config(base, 1024));
+    Json again = read_config(folder, make_hugging_face_config(base, 77));
     again["initializer_range"] = 0.02;
     CHECK(again == base);
+  }
+}
+
+TEST_CASE("hugging face config: GPT-2 and GPT-NeoX in their own names", "[hugging_face]") {
+  const TempDir folder;
+  const auto configs = varied_configs();
+  const Json gpt2 = read_config(folder, configs[6]), neox = read_config(folder, configs[7]);
+  CHECK(gpt2["hidden_size"] == 48);
+  CHECK(gpt2["intermediate_size"] == 192);
+  CHECK(gpt2["max_position_embeddings"] == 128);
+  CHECK(gpt2["hidden_act"] == "gelu_new");
+  CHECK(gpt2["tie_word_embeddings"] == true);
+  CHECK(neox["rotary_pct"] == 0.5);
+  CHECK(neox["rope_theta"] == 100.0);
+  CHECK(neox["use_parallel_residual"] == false);
+  CHECK(neox["tie_word_embeddings"] == false);
+  Json wrong = configs[6];
+  wrong["scale_attn_by_inverse_layer_idx"] = true;
+  CHECK(message_of([&] {
+          read_config(folder, wrong);
+        }).find("scale_attn_by_inverse_layer_idx: true is not supported") != std::string::npos);
+}
+
+TEST_CASE("hugging face config: a base that no class of transformers has is refused",
+          "[hugging_face]") {
+  const TempDir folder;
+  const Json base = read_config(folder, llama());
+  for (const auto& [key, value] :
+       {std::pair<const char*, Json>{"qk_norm", true}, {"num_experts", 4}}) {
+    Json changed = base;
+    changed[key] = value;
+    CHECK(message_of([&] { make_hugging_face_config(changed, 64); }).find("has no class") !=
+          std::string::npos);
   }
 }
 

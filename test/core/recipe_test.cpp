@@ -111,6 +111,69 @@ TEST_CASE("recipe: a family's defaults give way to explicit keys", "[core][recip
   CHECK(with(R"("head_dim": 16,)").head_dim == 16);
 }
 
+TEST_CASE("recipe: GPT-2 and GPT-NeoX fill in what their classes always have", "[core][recipe]") {
+  const auto with = [](const std::string& base, const std::vector<std::string>& overrides = {}) {
+    auto all = overrides;
+    all.insert(all.begin(), "model.base=" + base);
+    return parse(starter_recipe("text"), all);
+  };
+  const std::string sizes =
+      R"("hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4)";
+  const Recipe gpt2 = with(R"({"family": "gpt2", )" + sizes + "}");
+  CHECK(gpt2.base.intermediate_size == 512);
+  CHECK(gpt2.base.num_key_value_heads == 4);
+  CHECK(gpt2.base.head_dim == 32);
+  CHECK(gpt2.base.rope_theta == 0);
+  CHECK(gpt2.base.max_position_embeddings == 1024);
+  CHECK(gpt2.base.hidden_act == "gelu_new");
+  CHECK((gpt2.base.attention_bias && gpt2.base.mlp_bias));
+  CHECK(parse(gpt2.resolved.dump()).resolved == gpt2.resolved);
+  const Recipe neox = with(R"({"family": "gpt_neox", )" + sizes + "}");
+  CHECK(neox.base.rotary_pct == 0.25);
+  CHECK(neox.base.use_parallel_residual);
+  CHECK(neox.base.norm_eps == 1e-5);
+  const auto error = [&](const std::string& base, const std::string& override_ = "seed=1") {
+    return config_error([&] { with(base, {override_}); });
+  };
+  CHECK_THAT(error(R"({"family": "gpt2", "rope_theta": 10000, )" + sizes + "}"),
+             Catch::Contains("has no effect with family 'gpt2'"));
+  CHECK_THAT(error(R"({"family": "gpt2", "max_position_embeddings": 100, )" + sizes + "}"),
+             Catch::Contains("256 is more than model.base.max_position_embeddings = 100"));
+  CHECK_THAT(error(R"({"family": "gpt_neox", "rotary_pct": 0.1, )" + sizes + "}"),
+             Catch::Contains("rotary_pct: 0.1 of a head of 32 is 3 dims"));
+  CHECK_THAT(error(R"({"family": "gpt2", "hidden_size": 128, "num_hidden_layers": 2,
+                       "num_attention_heads": 5})"),
+             Catch::Contains("hidden_size / 5 = 128/5 must be an even integer"));
+}
+
+TEST_CASE("recipe: rope_scaling has transformers' keys, and lengths come from the model",
+          "[core][recipe]") {
+  const auto with = [](const std::string& scaling, const std::string& length = "512") {
+    return parse(starter_recipe("text"), {"model.base.max_position_embeddings=" + length,
+                                          "model.base.rope_scaling=" + scaling});
+  };
+  const auto yarn = with(R"({"rope_type": "yarn", "factor": 4})").base.rope_scaling;
+  CHECK(yarn.original_max_position_embeddings == 512);
+  CHECK(yarn.beta_fast == 32);
+  const auto dynamic = with(R"({"rope_type": "dynamic", "factor": 2})");
+  CHECK(dynamic.base.max_position_embeddings == 512);
+  CHECK(parse(dynamic.resolved.dump()).resolved == dynamic.resolved);
+  const auto error = [&](const std::string& scaling) {
+    return config_error(
+        [&] { parse(starter_recipe("text"), {"model.base.rope_scaling=" + scaling}); });
+  };
+  CHECK_THAT(error(R"({"rope_type": "dynamic", "factor": 2})"),
+             Catch::Contains("missing key 'max_position_embeddings'"));
+  CHECK_THAT(error(R"({"rope_type": "yarn", "factor": 2})"),
+             Catch::Contains("missing key 'original_max_position_embeddings'"));
+  CHECK_THAT(error(R"({"rope_type": "llama3", "factor": 2, "low_freq_factor": 1})"),
+             Catch::Contains("missing key 'high_freq_factor'"));
+  CHECK_THAT(error(R"({"rope_type": "longrope", "factor": 2})"),
+             Catch::Contains("unknown rope_type 'longrope'"));
+  CHECK_THAT(error(R"({"rope_type": "linear", "factor": 2, "beta_fast": 3})"),
+             Catch::Contains("has no effect with rope_type 'linear'"));
+}
+
 TEST_CASE("recipe: overrides reach any path, by index or by name", "[core][recipe]") {
   const Recipe recipe =
       parse(omni_recipe(), {"train.steps=9", "train.schedule.warmup=1", "name=other run",
@@ -155,9 +218,9 @@ TEST_CASE("recipe: parameter counts are those of a hand count", "[core][recipe]"
   base.attention_bias = base.qk_norm = true;
   base.num_experts = 3;
   base.moe_intermediate_size = 4;
-  // biases 8 + 4 + 4, q/k norms 2 + 2; experts 3 × 3 × 4×8 and a router 3×8 instead of the dense
-  // layer
-  CHECK(base_parameter_count(base) == 2 * (64 + 32 + 32 + 64 + 16 + 16 + 4 + 288 + 24) + 8);
+  // biases 8 + 4 + 4 and 8 on o, q/k norms 2 + 2; experts 3 × 3 × 4×8 and a router 3×8 instead of
+  // the dense layer
+  CHECK(base_parameter_count(base) == 2 * (64 + 32 + 32 + 64 + 16 + 24 + 4 + 288 + 24) + 8);
   CHECK(short_count(999) == "999");
   CHECK(short_count(1234567) == "1.2 M");
 }

@@ -10,13 +10,16 @@ struct Case {
   size_t tokens, query_heads, key_value_heads, head_dim;
   double theta;
   bool norm;
+  size_t rotary_dims = 0;  // 0: all
+  double turn_scale = 1;
+  size_t turned() const { return rotary_dims > 0 ? rotary_dims : head_dim; }
 };
 
 /// One head: norm, then rotation; with its gradients.
 struct Head {
   Doubles out, grad_in, grad_weight;
   Head(const double* x, const double* weight, const double* grad, const Case& c, int64_t position) {
-    const size_t H = c.head_dim, half = H / 2;
+    const size_t H = c.head_dim, half = c.turned() / 2;
     double square = 0;
     for (size_t i = 0; i < H; ++i) square += x[i] * x[i];
     const double r =
@@ -25,15 +28,17 @@ struct Head {
     for (size_t i = 0; i < H; ++i) y[i] = x[i] * r * (weight != nullptr ? weight[i] : 1);
     out.resize(H), grad_in.resize(H), grad_weight.resize(H);
     for (size_t i = 0; i < half; ++i) {
-      const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(H);
+      const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(c.turned());
       const double angle =
           c.theta > 0 ? static_cast<double>(position) * std::pow(c.theta, exponent) : 0;
-      const double cosine = std::cos(angle), sine = std::sin(angle);
+      const double scale = c.theta > 0 ? c.turn_scale : 1;
+      const double cosine = scale * std::cos(angle), sine = scale * std::sin(angle);
       out[i] = y[i] * cosine - y[half + i] * sine;
       out[half + i] = y[half + i] * cosine + y[i] * sine;
       dy[i] = grad[i] * cosine + grad[half + i] * sine;
       dy[half + i] = grad[half + i] * cosine - grad[i] * sine;
     }
+    for (size_t i = 2 * half; i < H; ++i) out[i] = y[i], dy[i] = grad[i];
     grad_in = dy;
     if (weight == nullptr) return;
     double dot = 0;
@@ -91,6 +96,16 @@ void run(const Case& c, const Precision& p) {
   a.query_heads = static_cast<int64_t>(c.query_heads), a.head_dim = static_cast<int64_t>(H);
   a.key_value_heads = static_cast<int64_t>(c.key_value_heads), a.theta = c.theta;
   a.epsilon = static_cast<float>(kEpsilon), a.scalar = p.scalar;
+  a.rotary_dims = static_cast<int64_t>(c.turned()), a.turn_scale = c.turn_scale;
+  // theta's own frequencies as a table: of one row, or of a row for each token.
+  Doubles frequency;
+  for (size_t t = 0; t < c.tokens; ++t)
+    for (size_t i = 0; i < c.turned() / 2; ++i)
+      frequency.push_back(
+          std::pow(c.theta, -2.0 * static_cast<double>(i) / static_cast<double>(c.turned())));
+  const Device<double> frequency_d(frequency);
+  if (c.turn_scale != 1) a.frequency = frequency_d.get();
+  if (c.norm) a.frequency_row = a.rotary_dims / 2;
   if (c.norm) {
     a.q_weight = q_w.get(), a.k_weight = k_w.get(), a.partial = partial.get();
     a.grad_q_weight = grad_q_w.get(), a.grad_k_weight = grad_k_w.get();
@@ -109,9 +124,11 @@ void run(const Case& c, const Precision& p) {
 TEST_CASE("cuda rope: norm of heads and rotation match double loops, forward and backward",
           "[cuda][gpu]") {
   const auto precision = GENERATE(VEOMNI_PRECISIONS);
-  const auto c = GENERATE(Case{3, 2, 1, 2, 1e4, false}, Case{70, 3, 1, 32, 1e4, true},
-                          Case{5, 9, 3, 80, 1e6, true}, Case{4, 2, 2, 256, 1e4, true},
-                          Case{6, 1, 1, 66, 0, true}, Case{0, 1, 1, 8, 1e4, true});
+  const auto c = GENERATE(
+      Case{3, 2, 1, 2, 1e4, false}, Case{70, 3, 1, 32, 1e4, true}, Case{5, 9, 3, 80, 1e6, true},
+      Case{4, 2, 2, 256, 1e4, true}, Case{6, 1, 1, 66, 0, true}, Case{0, 1, 1, 8, 1e4, true},
+      Case{5, 2, 1, 64, 1e4, true, 16}, Case{3, 1, 1, 96, 1e4, false, 72},
+      Case{5, 2, 1, 64, 1e4, true, 16, 1.25}, Case{3, 2, 1, 32, 1e4, false, 0, 0.8});
   INFO("T " << c.tokens << " H " << c.head_dim << " theta " << c.theta << " scalar "
             << precision.scalar);
   run(c, precision);

@@ -19,6 +19,14 @@ struct Case {
   bool norm = false;
 };
 
+using kernels::RopeScaling;
+const RopeScaling kDynamic{
+    .type = RopeScaling::Type::dynamic, .factor = 4, .original_max_position_embeddings = 16};
+const RopeScaling kYarn{.type = RopeScaling::Type::yarn,
+                        .factor = 4,
+                        .original_max_position_embeddings = 16,
+                        .attention_factor = 1.25};
+
 const Case kCases[] = {
     {"no tokens", {2, 1, 4}, {}},
     {"one token", {1, 1, 2}, {1}},
@@ -34,6 +42,11 @@ const Case kCases[] = {
     {"head of 256", {1, 1, 256, true, 1e4}, {18}},
     {"more keys than one block", {2, 1, 16, true, 1e4}, {301, 260}},
     {"more keys than one block, full", {1, 1, 8, false}, {530}},
+    {"a quarter of the head turns", {2, 1, 32, true, 1e4, 1e-6, 8}, {40, 3}, 2},
+    {"a third of the head turns, norm", {4, 2, 30, false, 1e4, 1e-6, 10}, {21}, 0, true},
+    {"long samples turn slower", {2, 1, 16, true, 1e2, 1e-6, 0, kDynamic}, {40, 5, 17}, 2},
+    {"no long sample", {2, 1, 16, true, 1e2, 1e-6, 0, kDynamic}, {5, 16}},
+    {"yarn, half of the head", {1, 1, 16, true, 1e2, 1e-6, 8, kYarn}, {40, 5}},
     {"only rows past the end", {1, 1, 4}, {0}, 5},
 };
 

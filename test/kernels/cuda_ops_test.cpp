@@ -77,13 +77,14 @@ at::Tensor swiglu_of(const at::Tensor& gate_up) {
 }
 
 /// [T, heads, H] turned by positions, as rotate_half.
-at::Tensor turn(const at::Tensor& x, const at::Tensor& positions, double theta) {
-  const int64_t half = x.size(2) / 2;
-  const at::Tensor i = at::arange(half, at::kDouble);
-  const at::Tensor angle = positions.to(at::kDouble).unsqueeze(1) * at::pow(theta, i / -half);
+at::Tensor turn(const at::Tensor& x, const at::Tensor& positions, const at::Tensor& cu,
+                const AttentionShape& shape) {
+  const int64_t half = kernels::rotary_dims(shape) / 2;
+  const at::Tensor frequencies = kernels::rope_frequency_rows(shape, cu, positions.size(0));
+  const at::Tensor angle = positions.to(at::kDouble).unsqueeze(1) * frequencies;
   const at::Tensor c = at::cos(angle).unsqueeze(1), s = at::sin(angle).unsqueeze(1);
   const at::Tensor a = x.narrow(2, 0, half), b = x.narrow(2, half, half);
-  return at::cat({a * c - b * s, b * c + a * s}, 2);
+  return at::cat({a * c - b * s, b * c + a * s, x.slice(2, 2 * half)}, 2);
 }
 
 at::Tensor attention_of(const Tensors& in, const at::Tensor& positions, const at::Tensor& cu,
@@ -95,7 +96,7 @@ at::Tensor attention_of(const Tensors& in, const at::Tensor& positions, const at
           .split_with_sizes({s.query_heads, s.key_value_heads, s.key_value_heads}, 1);
   at::Tensor q = heads[0], k = heads[1];
   if (in.size() > 1) q = norm(q, in[1]), k = norm(k, in[2]);
-  if (s.rope_theta > 0) q = turn(q, positions, s.rope_theta), k = turn(k, positions, s.rope_theta);
+  if (s.rope_theta > 0) q = turn(q, positions, cu, s), k = turn(k, positions, cu, s);
   k = k.repeat_interleave(repeat, 1);
   const at::Tensor v = heads[2].repeat_interleave(repeat, 1);
   Tensors parts;
@@ -170,7 +171,11 @@ TEST_CASE("cuda ops: packed attention matches ATen, with gradients", "[kernels][
   const Kind kind = GENERATE(Kind{true, true, true}, Kind{false, false, false},
                              Kind{true, true, false}, Kind{false, false, true});
   const bool causal = kind.causal, rope = kind.rope, norms = kind.norms;
-  const AttentionShape shape{4, 2, 16, causal, rope ? 1e4 : 0, 1e-6};
+  AttentionShape shape{4, 2, 16, causal, rope ? 1e4 : 0, 1e-6, norms ? 0 : 6};
+  if (!causal || !norms)  // the second sample of 38 is longer than the original length
+    shape.rope_scaling = {.type = kernels::RopeScaling::Type::dynamic,
+                          .factor = 2,
+                          .original_max_position_embeddings = 20};
   const at::Tensor cu = at::tensor({0, 3, 3, 41}, at::kInt);  // 43 rows: two belong to no sample
   const at::Tensor positions = at::cat({at::arange(3), at::arange(40)});
   Tensors inputs = {rand_normal({43, 128})};

@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "kernels/activation.h"
 #include "kernels/embedding.h"
@@ -77,6 +78,75 @@ TEST_CASE("activation: swiglu equals the composed reference, also far out",
   CHECK(kernels::swiglu(far).allclose(kernels::reference::swiglu(far), 1e-5, 1e-9));
 }
 
+namespace {
+
+/// The formula of kernels/norm.h, word for word.
+at::Tensor exact_layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const at::Tensor centred = x - x.mean(1, true);
+  return centred / (centred.square().mean(1, true) + 1e-5).sqrt() * weight + bias;
+}
+
+using kernels::Activation;
+
+at::Tensor exact_activation(const at::Tensor& x, Activation function) {
+  switch (function) {
+    case Activation::silu:
+      return x / (1 + (-x).exp());
+    case Activation::gelu:
+      return x * 0.5 * (1 + (x / std::sqrt(2.0)).erf());
+    case Activation::gelu_tanh:
+      return x * 0.5 * (1 + ((x + 0.044715 * x.pow(3)) * std::sqrt(2 / M_PI)).tanh());
+    case Activation::quick_gelu:
+      return x / (1 + (-1.702 * x).exp());
+    default:
+      return at::where(x > 0, x, at::zeros_like(x));
+  }
+}
+
+const Activation kActivations[] = {Activation::silu, Activation::gelu, Activation::gelu_tanh,
+                                   Activation::quick_gelu, Activation::relu};
+
+}  // namespace
+
+TEST_CASE("norm: layer_norm, alone and after the residual, equals its formula", "[kernels][norm]") {
+  for (const int64_t tokens : {0, 1, 31, 200})
+    for (const int64_t dim : {3, 33, 128}) {
+      const Tensors inputs{values({tokens, dim}) + 0.5, values({dim}, 1) + 1, values({dim}, 2)};
+      compare(
+          "layer_norm",
+          [](const Tensors& x) { return kernels::layer_norm(x[0], x[1], x[2], 1e-5); },
+          [](const Tensors& x) { return exact_layer_norm(x[0], x[1], x[2]); }, inputs);
+      compare(
+          "add_layer_norm",
+          [](const Tensors& x) {
+            return joined(kernels::add_layer_norm(x[0], x[3], x[1], x[2], 1e-5));
+          },
+          [](const Tensors& x) {
+            const at::Tensor sum = x[0] + x[3];
+            return at::cat({sum, exact_layer_norm(sum, x[1], x[2])}, 1);
+          },
+          {inputs[0], inputs[1], inputs[2], values({tokens, dim}, 5)});
+    }
+}
+
+TEST_CASE("activation: every function, plain and gated, equals its formula",
+          "[kernels][activation]") {
+  for (const auto function : kActivations)
+    for (const int64_t tokens : {0, 1, 31}) {
+      INFO("function " << static_cast<int>(function));
+      compare(
+          "activate", [=](const Tensors& x) { return kernels::activate(x[0], function); },
+          [=](const Tensors& x) { return exact_activation(x[0], function); },
+          {values({tokens, 33}) * 6});
+      compare(
+          "gated", [=](const Tensors& x) { return kernels::gated(x[0], function); },
+          [=](const Tensors& x) {
+            return exact_activation(x[0].narrow(1, 0, 33), function) * x[0].narrow(1, 33, 33);
+          },
+          {values({tokens, 66}) * 6});
+    }
+}
+
 TEST_CASE("embedding: rows by id, gradient summed over repeated ids", "[kernels][embedding]") {
   for (const int64_t tokens : {0, 1, 31, 500}) {
     const at::Tensor ids = at::arange(tokens, at::kLong) * at::arange(tokens, at::kLong) % 7;
@@ -115,6 +185,17 @@ TEST_CASE("rows: gradients agree with finite differences in f64",
   CHECK(finite_difference_error([](const Tensors& t) { return kernels::swiglu(t[0]); }, {x}) <
         1e-7);
   CHECK(finite_difference_error(
+            [](const Tensors& t) {
+              return joined(kernels::add_layer_norm(t[0], t[1], t[2], t[3], 1e-5));
+            },
+            {x, r, w, values({4}, 9)}) < 1e-7);
+  for (const auto function : kActivations) {
+    CHECK(finite_difference_error(
+              [=](const Tensors& t) { return kernels::activate(t[0], function); }, {x}) < 1e-7);
+    CHECK(finite_difference_error([=](const Tensors& t) { return kernels::gated(t[0], function); },
+                                  {x}) < 1e-7);
+  }
+  CHECK(finite_difference_error(
             [](const Tensors& t) { return kernels::linear_add(t[0], t[1], t[2]); },
             {x, m, values({3, 2}, 8)}) < 1e-7);
 }
@@ -151,6 +232,11 @@ TEST_CASE("rows: wrong arguments are refused with a message",
                     Catch::Contains("must be f32, bf16 or f64"));
   CHECK_THROWS_WITH(kernels::add_rms_norm(x, at::zeros({4, 5}), w, 1e-6),
                     Catch::Contains("residual has shape"));
+  CHECK_THROWS_WITH(kernels::layer_norm(x, w, at::zeros({5}), 1e-6),
+                    Catch::Contains("bias has shape [5]"));
+  CHECK_THROWS_WITH(kernels::activate(x.t(), Activation::gelu), Catch::Contains("contiguous"));
+  CHECK_THROWS_WITH(kernels::gated(at::zeros({4, 7}), Activation::gelu),
+                    Catch::Contains("2 * width"));
   CHECK_THROWS_WITH(kernels::swiglu(at::zeros({4, 7})), Catch::Contains("2 * width"));
   CHECK_THROWS_WITH(kernels::swiglu(at::zeros({4, 8}).t()), Catch::Contains("contiguous"));
   CHECK_THROWS_WITH(kernels::embedding(x, ids + 4),

@@ -133,4 +133,19 @@ std::string write_from_recipe(const fs::path& folder, const fs::path& directory,
   return (folder / "from.json").string();
 }
 
+Json token_data(const fs::path& folder) {
+  std::string lines;
+  for (int sample = 0; sample < 20; ++sample) {
+    Json ids = Json::array();
+    for (int t = 0; t < 24; ++t) ids.push_back((sample * 7 + t * t) % 48);
+    lines += Json{{"input_ids", ids}}.dump() + "\n";
+  }
+  write(folder / "ids.jsonl", lines);
+  return Json::parse(R"({
+  "tokenizer": null,
+  "data": { "sources": [
+    { "name": "ids", "format": "tokens", "path": "ids.jsonl", "split": { "train": [0.0, 1.0] },
+      "sample": [ { "part": "text", "learn": true } ] } ] } })");
+}
+
 }  // namespace veomni::test

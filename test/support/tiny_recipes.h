@@ -16,4 +16,8 @@ std::string write_moe_recipe(const std::filesystem::path& folder);
 std::string write_from_recipe(const std::filesystem::path& folder,
                               const std::filesystem::path& directory, const Json& changes);
 
+/// For `changes`: samples of 24 ids below 48 instead of text, for models whose vocabulary is smaller than the bytes.
+/// Writes them into `folder`.
+Json token_data(const std::filesystem::path& folder);
+
 }  // namespace veomni::test
