@@ -11,9 +11,9 @@ namespace {
 using Open = std::unique_ptr<Source> (*)(const SourceConfig&, const std::vector<std::string>&);
 
 const std::map<std::string, Open>& openers() {
-  static const std::map<std::string, Open> table = {{"csv", open_csv},       {"idx", open_idx},
-                                                    {"images", open_images}, {"jsonl", open_jsonl},
-                                                    {"tokens", open_jsonl},  {"lines", open_lines}};
+  static const std::map<std::string, Open> table = {
+      {"csv", open_csv},      {"idx", open_idx},     {"images", open_images}, {"jsonl", open_jsonl},
+      {"tokens", open_jsonl}, {"lines", open_lines}, {"media", open_media}};
   return table;
 }
 
@@ -34,7 +34,7 @@ std::unique_ptr<Source> open_source(const SourceConfig& config,
 }
 
 std::vector<std::string> source_formats() {
-  return {"text", "lines", "jsonl", "tokens", "csv", "idx", "images"};
+  return {"text", "lines", "jsonl", "tokens", "csv", "idx", "images", "media"};
 }
 
 }  // namespace veomni
