@@ -36,6 +36,17 @@ void check_heads(const at::Tensor& qkv, const AttentionShape& shape) {
               "]");
 }
 
+void check_positions(const at::Tensor& positions, const at::Tensor& qkv,
+                     const AttentionShape& shape) {
+  if (!positions.defined() || positions.dim() == 1)
+    return check_ids(kWhere, "positions", positions, {qkv.size(0)}, qkv);
+  check_ids(kWhere, "positions", positions, {3, qkv.size(0)}, qkv);
+  const auto& sections = shape.rope_sections;
+  TORCH_CHECK(sections[0] + sections[1] + sections[2] == rotary_dims(shape) / 2, kWhere,
+              ": rope_sections are ", sections[0], ", ", sections[1], ", ", sections[2],
+              ", must add up to the ", rotary_dims(shape) / 2, " pairs");
+}
+
 }  // namespace
 
 at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
@@ -48,7 +59,7 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
       check_same(kWhere, "norm weight", *weight, qkv);
       check_shape(kWhere, "norm weight", *weight, {shape.head_dim});
     }
-  if (shape.rope_theta > 0) check_ids(kWhere, "positions", positions, {qkv.size(0)}, qkv);
+  if (shape.rope_theta > 0) check_positions(positions, qkv, shape);
   check_cu_seqlens(cu_seqlens, qkv.size(0));
   switch (backend(qkv)) {
     case Backend::cpu:

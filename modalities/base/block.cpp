@@ -81,7 +81,9 @@ at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,
                                       .rope_theta = config_.rope_theta,
                                       .qk_norm_eps = config_.norm_eps,
                                       .rotary_dims = config_.rotary_dims,
-                                      .rope_scaling = config_.rope_scaling};
+                                      .rope_scaling = config_.rope_scaling,
+                                      .rope_sections = config_.rope_sections,
+                                      .rope_restarts = config_.rope_restarts};
   const auto q_weight = config_.qk_norm ? weights[at_.q_norm] : at::Tensor();
   const auto k_weight = config_.qk_norm ? weights[at_.k_norm] : at::Tensor();
   const auto mixed =
