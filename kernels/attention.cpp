@@ -36,6 +36,17 @@ void check_heads(int64_t width, const AttentionShape& shape) {
               "], must have [tokens, ", (queries + 2 * keys) * dim, "]");
 }
 
+void check_positions(const at::Tensor& positions, const at::Tensor& like,
+                     const AttentionShape& shape) {
+  if (!positions.defined() || positions.dim() == 1)
+    return check_ids(kWhere, "positions", positions, {like.size(0)}, like);
+  check_ids(kWhere, "positions", positions, {3, like.size(0)}, like);
+  const auto& sections = shape.rope_sections;
+  TORCH_CHECK(sections[0] + sections[1] + sections[2] == rotary_dims(shape) / 2, kWhere,
+              ": rope_sections are ", sections[0], ", ", sections[1], ", ", sections[2],
+              ", must add up to the ", rotary_dims(shape) / 2, " pairs");
+}
+
 }  // namespace
 
 void check_attention(const at::Tensor& like, int64_t width, const at::Tensor& q_weight,
@@ -47,7 +58,7 @@ void check_attention(const at::Tensor& like, int64_t width, const at::Tensor& q_
       check_same(kWhere, "norm weight", *weight, like);
       check_shape(kWhere, "norm weight", *weight, {shape.head_dim});
     }
-  if (shape.rope_theta > 0) check_ids(kWhere, "positions", positions, {like.size(0)}, like);
+  if (shape.rope_theta > 0) check_positions(positions, like, shape);
   check_cu_seqlens(cu_seqlens, like.size(0));
 }
 

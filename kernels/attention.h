@@ -1,6 +1,7 @@
 #pragma once
 // T tokens, N query heads, K key-value heads, H head size (even), S samples
 
+#include <array>
 #include <cstdint>
 
 #include "kernels/rope.h"
@@ -18,6 +19,9 @@ struct AttentionShape {
   double qk_norm_eps = 1e-6;  ///< of the per-head RMSNorm, where weights for it are given
   int64_t rotary_dims = 0;    ///< the first dims of each head that rotate, even; 0: all
   RopeScaling rope_scaling = {};
+  /// Pairs that turn by each row of two-dimensional positions, in order (M-RoPE; images' rows and columns)
+  std::array<int64_t, 3> rope_sections{};
+  bool rope_restarts = false;  ///< pair j of a section of n turns by theta^(-j/n): each starts anew
 };
 
 inline int64_t rotary_dims(const AttentionShape& shape) {
@@ -31,7 +35,7 @@ inline int64_t rotary_dims(const AttentionShape& shape) {
 ///
 /// qkv         [T, (N + 2K) H] f32 or bf16, contiguous: all heads of q, then of k, then of v
 /// q_weight    [H] or undefined; k_weight likewise: weights of the per-head norm
-/// positions   [T] i64 (may be undefined when rope_theta is 0)
+/// positions   [T] i64 (may be undefined when rope_theta is 0), or [3, T] with rope_sections
 /// cu_seqlens  [S + 1] i32, host: sample s owns rows cu_seqlens[s] … cu_seqlens[s+1]-1. Rows past
 /// its last entry: none returns     [T, N H] like qkv. Nothing of size T × T is ever stored;
 /// backward recomputes the probabilities. Throws c10::Error on any other shape or dtype.

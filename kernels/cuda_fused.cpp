@@ -154,7 +154,10 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
                             const at::Tensor& k_weight, const at::Tensor& positions,
                             const at::Tensor& cu_seqlens, const AttentionShape& shape) {
   AttentionInputCuda input{qkv, q_weight, k_weight, positions, cu_seqlens, shape};
-  if (shape.rope_theta > 0 && shape.rope_scaling.type != RopeScaling::Type::none)
+  if (shape.rope_theta > 0 && positions.dim() == 2) {
+    input.frequencies = rope_angles(shape, positions);  // of tokens whose one position is 1
+    input.positions = at::ones({qkv.size(0)}, positions.options());
+  } else if (shape.rope_theta > 0 && shape.rope_scaling.type != RopeScaling::Type::none)
     input.frequencies = rope_frequency_rows(shape, cu_seqlens, qkv.size(0)).to(qkv.device());
   return AttentionFunction::apply(qkv, maybe(q_weight), maybe(k_weight), input);
 }

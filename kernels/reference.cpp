@@ -60,8 +60,11 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
   const at::Tensor heads = widen(qkv).view({tokens, queries + 2 * keys, shape.head_dim});
   Turn turn;
   if (shape.rope_theta > 0)
-    turn = {positions, rope_frequency_rows(shape, cu_seqlens, tokens),
-            shape.rope_scaling.attention_factor};
+    turn = positions.dim() == 2
+               ? Turn{at::ones({tokens}, positions.options()), rope_angles(shape, positions),
+                      shape.rope_scaling.attention_factor}
+               : Turn{positions, rope_frequency_rows(shape, cu_seqlens, tokens),
+                      shape.rope_scaling.attention_factor};
   const double epsilon = shape.qk_norm_eps;
   const at::Tensor q = prepare(heads.narrow(1, 0, queries), q_weight, turn, epsilon);
   const at::Tensor k = prepare(heads.narrow(1, queries, keys), k_weight, turn, epsilon);

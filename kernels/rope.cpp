@@ -85,4 +85,25 @@ at::Tensor rope_frequency_rows(const AttentionShape& shape, const at::Tensor& cu
   return rows;
 }
 
+at::Tensor rope_angles(const AttentionShape& shape, const at::Tensor& positions) {
+  const at::NoGradGuard no_grad;
+  const auto options = at::TensorOptions().dtype(at::kDouble);
+  const at::Tensor shared = at::tensor(
+      rope_frequencies(shape.rope_theta, rotary_dims(shape), shape.rope_scaling, 0), options);
+  std::vector<at::Tensor> angles;
+  int64_t first = 0;
+  for (size_t row = 0; row < shape.rope_sections.size(); ++row) {
+    const int64_t pairs = shape.rope_sections[row];
+    if (pairs == 0) continue;
+    const at::Tensor frequencies =
+        shape.rope_restarts
+            ? at::pow(shape.rope_theta, -at::arange(pairs, options) / static_cast<double>(pairs))
+            : shared.narrow(0, first, pairs);
+    angles.push_back(positions[static_cast<int64_t>(row)].to(at::kDouble).unsqueeze(1) *
+                     frequencies.to(positions.device()));
+    first += pairs;
+  }
+  return at::cat(angles, 1);
+}
+
 }  // namespace veomni::kernels

@@ -42,4 +42,8 @@ std::vector<double> rope_frequencies(double theta, int64_t dims, const RopeScali
 at::Tensor rope_frequency_rows(const AttentionShape& shape, const at::Tensor& cu_seqlens,
                                int64_t tokens);
 
+/// Radians that every pair of every token turns by, [T, R/2] f64, for positions [3, T]: each section of pairs by its row
+/// (Wang et al. 2024, arXiv:2409.12191, section 2.1).
+at::Tensor rope_angles(const AttentionShape& shape, const at::Tensor& positions);
+
 }  // namespace veomni::kernels

@@ -12,8 +12,11 @@
 #else
 
 #include "modalities/decoders/text.h"
+#include "modalities/encoders/audio.h"
 #include "modalities/encoders/features.h"
 #include "modalities/encoders/image.h"
+#include "modalities/encoders/qwen2_5_vl.h"
+#include "modalities/encoders/siglip.h"
 #include "modalities/heads/heads.h"
 
 #define PART(kind, name) kind##s().add(#name, make_##name)
@@ -25,6 +28,9 @@ namespace veomni {
 
 void REGISTER() {
   PART(encoder, image);
+  PART(encoder, siglip);
+  PART(encoder, qwen2_5_vl);
+  PART(encoder, audio);
   PART(encoder, features);
   PART(decoder, text);
   PART(head, classification);

@@ -48,20 +48,48 @@ int64_t vocabulary(const Recipe& recipe, const Checkpoint& checkpoint) {
   return checkpoint.shape(embedding).at(0);
 }
 
-std::vector<Item> list_items(const BaseConfig& base, std::set<std::string>& exported) {
-  std::vector<Item> items;
-  std::map<std::string, size_t> places;
-  for (const auto& unit : describe_base(base, base.vocab_size, 1, 0))
-    for (const auto& parameter : unit.parameters) {
-      int64_t begin = 0;
-      for (const auto& piece : hugging_face_pieces(parameter.name, parameter.shape, base)) {
-        const auto [place, is_new] = places.emplace(piece.tensor, items.size());
-        if (is_new) items.push_back({piece.tensor, piece.shape, {}});
-        items[place->second].origins.push_back({piece, parameter.name, parameter.shape, begin});
-        begin += piece.count();
-        exported.insert(parameter.name);
-      }
+/// The encoder that the base model's class holds too; null for models of text alone.
+const PartConfig* vision_part(const Recipe& recipe) {
+  if (recipe.base.mrope_section.empty()) return nullptr;
+  for (const auto& part : recipe.encoders)
+    if (specs().get(SpecRegistry::Kind::encoder, part.type).write_config &&
+        part.keys.contains("image_token_id"))
+      return &part;
+  throw ConfigError(
+      "export: model.base has mrope_section, but no encoder has the token ids of a Qwen2.5-VL; "
+      "start from a Qwen2.5-VL directory to export");
+}
+
+/// The class's tensors, and which parameters they are made of.
+struct Items {
+  std::vector<Item> list;
+  std::set<std::string> exported;  ///< parameters
+
+  void add(const ParameterSpec& parameter, const std::vector<HuggingFacePiece>& pieces) {
+    int64_t begin = 0;
+    for (const auto& piece : pieces) {
+      const auto [place, is_new] = places_.emplace(piece.tensor, list.size());
+      if (is_new) list.push_back({piece.tensor, piece.shape, {}});
+      list[place->second].origins.push_back({piece, parameter.name, parameter.shape, begin});
+      begin += piece.count();
+      exported.insert(parameter.name);
     }
+  }
+
+ private:
+  std::map<std::string, size_t> places_;
+};
+
+Items list_items(const Recipe& recipe, const BaseConfig& base) {
+  Items items;
+  for (const auto& unit : describe_base(base, base.vocab_size, 1, 0))
+    for (const auto& parameter : unit.parameters)
+      items.add(parameter, hugging_face_pieces(parameter.name, parameter.shape, base));
+  const PartConfig* vision = vision_part(recipe);
+  if (vision == nullptr) return items;
+  const auto& spec = specs().get(SpecRegistry::Kind::encoder, vision->type);
+  for (const auto& unit : spec.describe(*vision, base_sizes(recipe, base.vocab_size)))
+    for (const auto& parameter : unit.parameters) items.add(parameter, parameter.pieces);
   return items;
 }
 
@@ -201,6 +229,8 @@ void write_configs(const Recipe& recipe, int64_t vocab_size, const ExportSetting
   Json base = recipe.resolved.at("model").at("base");
   base["vocab_size"] = vocab_size;
   Json config = make_hugging_face_config(base, recipe.train.pack_tokens);
+  if (const PartConfig* vision = vision_part(recipe))
+    config.update(specs().get(SpecRegistry::Kind::encoder, vision->type).write_config(*vision));
   config["torch_dtype"] = settings.dtype == "fp32"   ? "float32"
                           : settings.dtype == "bf16" ? "bfloat16"
                                                      : "float16";
@@ -213,6 +243,8 @@ void write_configs(const Recipe& recipe, int64_t vocab_size, const ExportSetting
        {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
         "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja"})
     copy(tokenizer_folder(recipe), name);
+  for (const char* name : {"preprocessor_config.json", "video_preprocessor_config.json"})
+    copy(recipe.from, name);
   if (!copy(recipe.from, "generation_config.json"))
     write_json(settings.directory / "generation_config.json", generation_config(recipe));
 }
@@ -227,13 +259,12 @@ ExportResult export_hugging_face(const Recipe& recipe, const Checkpoint& checkpo
                        settings.directory.string());
   BaseConfig base = recipe.base;
   base.vocab_size = vocab_size;
-  std::set<std::string> exported;
-  const auto items = list_items(base, exported);
+  const Items items = list_items(recipe, base);
   fs::create_directories(settings.directory);
   ExportResult result;
   write_configs(recipe, vocab_size, settings);
-  write_weights(items, checkpoint, settings, result);
-  result.rest = write_rest(recipe, checkpoint, exported, settings.directory);
+  write_weights(items.list, checkpoint, settings, result);
+  result.rest = write_rest(recipe, checkpoint, items.exported, settings.directory);
   return result;
 }
 

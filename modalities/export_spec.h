@@ -23,7 +23,8 @@ struct ExportResult {
       0;  ///< tensors of parts that Hugging Face's class does not have, in veomni.safetensors
 };
 
-/// Writes config.json, generation_config.json, the base model's weights in safetensors (with an index where they take
+/// Writes config.json, generation_config.json, the weights of the base model (and of the vision encoder that belongs to a
+/// Qwen2.5-VL) in safetensors (with an index where they take
 /// several files), and the tokenizer's files where training started from a directory that has them. Encoders, heads,
 /// readout and boundary tokens have no Hugging Face class: they go, in f32 and under our names, into
 /// veomni.safetensors, with the recipe beside them as veomni.json. Throws ConfigError when the base has no class in

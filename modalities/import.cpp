@@ -3,11 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string_view>
 #include <vector>
 
 #include "core/error.h"
+#include "core/hugging_face/weights.h"
 #include "modalities/base/block_spec.h"
 #include "modalities/base/hugging_face_spec.h"
 
@@ -67,35 +69,79 @@ void fill(const ShardSlice& slice, float* out, const std::vector<HuggingFacePiec
   }
 }
 
-/// Every tensor the base model is made of, of the right shape.
-std::set<std::string> check_tensors(const BaseConfig& base, const HuggingFaceWeights& weights) {
-  std::set<std::string> taken;
+/// What one directory gives.
+struct Origin {
+  std::map<std::string, std::vector<HuggingFacePiece>> pieces;  ///< by parameter
+  bool base = false;
+  std::vector<std::string>
+      others;  ///< beginnings of tensors' names that belong to no part of the recipe
+
+  void add(const ParameterSpec& parameter, std::vector<HuggingFacePiece> own) {
+    if (!own.empty()) pieces[parameter.name] = std::move(own);
+  }
+};
+
+void add_base(const BaseConfig& base, Origin& origin) {
+  origin.base = true;
   for (const auto& unit : describe_base(base, base.vocab_size, 1, 0))
     for (const auto& parameter : unit.parameters)
-      for (const auto& piece : hugging_face_pieces(parameter.name, parameter.shape, base)) {
-        check_shape(piece, weights);
-        taken.insert(name_in(weights, piece.tensor));
-      }
-  return taken;
+      origin.add(parameter, hugging_face_pieces(parameter.name, parameter.shape, base));
+}
+
+void add_encoder(const PartConfig& part, const Recipe& recipe, Origin& origin) {
+  const PartSpec& spec = specs().get(SpecRegistry::Kind::encoder, part.type);
+  for (const auto& unit : spec.describe(part, base_sizes(recipe, recipe.base.vocab_size)))
+    for (const auto& parameter : unit.parameters) origin.add(parameter, parameter.pieces);
+  origin.others.insert(origin.others.end(), spec.other_tensors.begin(), spec.other_tensors.end());
+}
+
+std::map<std::string, Origin> origins(const Recipe& recipe) {
+  std::map<std::string, Origin> found;
+  for (const auto& part : recipe.encoders)
+    if (part.keys.contains("from"))
+      add_encoder(part, recipe, found[part.keys["from"].get<std::string>()]);
+  if (!recipe.from.empty()) add_base(recipe.base, found[recipe.from]);
+  return found;
+}
+
+/// Every tensor that is asked for, of the right shape; none that nobody asks for.
+void check_tensors(const Origin& origin, const BaseConfig& base,
+                   const HuggingFaceWeights& weights) {
+  std::set<std::string> taken;
+  for (const auto& [parameter, pieces] : origin.pieces)
+    for (const auto& piece : pieces) {
+      check_shape(piece, weights);
+      taken.insert(name_in(weights, piece.tensor));
+    }
+  const auto other = [&](const std::string& name) {
+    if (origin.base) return is_left_over(name, base);
+    return std::any_of(origin.others.begin(), origin.others.end(),
+                       [&](const std::string& prefix) { return name.starts_with(prefix); });
+  };
+  for (const auto& name : weights.names())
+    require<ConfigError>(taken.contains(name) || other(name),
+                         "{}: tensor '{}' has no place in the model that config.json describes",
+                         weights.directory().string(), name);
 }
 
 }  // namespace
 
-void import_weights(Model& model, const BaseConfig& base, const HuggingFaceWeights& weights) {
-  const auto taken = check_tensors(base, weights);
-  for (Shard* shard : model.shards()) {
-    for (const auto& slice : shard->slices) {
-      const auto pieces = hugging_face_pieces(slice.parameter, slice.shape, base);
-      if (pieces.empty() || slice.begin == slice.end) continue;
-      at::Tensor host = at::empty({slice.end - slice.begin}, at::kFloat);
-      fill(slice, host.mutable_data_ptr<float>(), pieces, weights);
-      shard->master.narrow(0, slice.offset, host.numel()).copy_(host);
+bool starts_from_directory(const Recipe& recipe) { return !origins(recipe).empty(); }
+
+void import_weights(const std::vector<Shard*>& shards, const Recipe& recipe) {
+  for (const auto& [directory, origin] : origins(recipe)) {
+    const HuggingFaceWeights weights(directory);
+    check_tensors(origin, recipe.base, weights);
+    for (Shard* shard : shards) {
+      for (const auto& slice : shard->slices) {
+        const auto found = origin.pieces.find(slice.parameter);
+        if (found == origin.pieces.end() || slice.begin == slice.end) continue;
+        at::Tensor host = at::empty({slice.end - slice.begin}, at::kFloat);
+        fill(slice, host.mutable_data_ptr<float>(), found->second, weights);
+        shard->master.narrow(0, slice.offset, host.numel()).copy_(host);
+      }
     }
   }
-  for (const auto& name : weights.names())
-    require<ConfigError>(taken.contains(name) || is_left_over(name, base),
-                         "{}: tensor '{}' has no place in the model that config.json describes",
-                         weights.directory().string(), name);
 }
 
 }  // namespace veomni

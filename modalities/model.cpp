@@ -88,7 +88,9 @@ class OmniModel : public Model {
 
   at::Tensor next_token_logits(const Batch& batch) override {
     auto root = root_.enter();
-    const auto hidden = hidden_states(root, encode(batch, {}, {}), batch, {}, nullptr);
+    PartUse use;
+    for (const auto& input : batch.encoders) use.encoders.push_back(!input.arrays.empty());
+    const auto hidden = hidden_states(root, encode(batch, {}, use), batch, {}, nullptr);
     const auto last = hidden.narrow(0, hidden.size(0) - 1, 1);
     const auto logits = decoder_->lm_embed(last, root[token_weight_index()]).squeeze(0);
     root.leave(logits);

@@ -6,6 +6,9 @@
 namespace veomni {
 
 PartSpec image_spec();
+PartSpec siglip_spec();
+PartSpec audio_spec();
+PartSpec qwen2_5_vl_spec();
 PartSpec features_spec();
 PartSpec text_spec();
 PartSpec classification_spec();

@@ -94,9 +94,8 @@ int run_train(const Request& request, MpiSession& mpi) {
   session.together([&] { recipe = read_recipe(request.target, request.overrides); });
   auto start = find_start(session, recipe, request.options);
   session.build(recipe, start.data_state);
-  if (!start.opened && !recipe.from.empty())
-    session.together(
-        [&] { import_weights(session.model(), recipe.base, HuggingFaceWeights(recipe.from)); });
+  if (!start.opened && starts_from_directory(recipe))
+    session.together([&] { import_weights(session.model().shards(), recipe); });
   std::unique_ptr<RunLog> log;
   int64_t steps = 0;
   session.together([&] { steps = planned_steps(recipe, session.data()); });

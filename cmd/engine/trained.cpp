@@ -28,7 +28,7 @@ Found find_trained(const std::string& target, const std::vector<std::string>& ov
   }
   auto recipe = read_recipe(target, overrides);
   const auto found = find_checkpoint(recipe.output, which, "--checkpoint");
-  if (!found && !recipe.from.empty()) return {std::move(recipe), std::nullopt};
+  if (!found && starts_from_directory(recipe)) return {std::move(recipe), std::nullopt};
   require<ConfigError>(found.has_value(),
                        "{}: has no complete checkpoint; train first, or start from a model with "
                        "model.from",
@@ -39,8 +39,7 @@ Found find_trained(const std::string& target, const std::vector<std::string>& ov
 /// The weights of model.from as they are; parts that the directory does not have keep their first values.
 void load_imported(Session& session, const Recipe& recipe) {
   session.build(recipe, nullptr);
-  session.together(
-      [&] { import_weights(session.model(), recipe.base, HuggingFaceWeights(recipe.from)); });
+  session.together([&] { import_weights(session.model().shards(), recipe); });
   if (session.rank() != 0) return;
   const bool parts = !recipe.encoders.empty() || !recipe.heads.empty();
   std::fprintf(stderr, "%s has no checkpoint: the weights are those of %s%s\n",

@@ -1,4 +1,4 @@
-// Format `images`: a folder of class folders, or a manifest (csv or jsonl) with paths of images.
+// Format `images`: a folder of class folders, or a manifest (media_source.cpp) with paths of images.
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -96,60 +96,6 @@ class FolderSource : public Source {
   std::vector<File> files_;
 };
 
-class ManifestSource : public Source {
- public:
-  ManifestSource(const SourceConfig& config, const std::vector<std::string>& fields)
-      : folder_(fs::path(config.paths.front()).parent_path().string()) {
-    std::string name = config.paths.front();
-    if (name.ends_with(".gz")) name.resize(name.size() - 3);
-    rows_ = name.ends_with(".csv") ? open_csv(config, fields) : open_jsonl(config, fields);
-    auto images = string_list(config, "images");
-    if (images.empty()) images = {"image"};
-    for (const auto& field : fields)
-      is_image_.push_back(std::find(images.begin(), images.end(), field) != images.end());
-    for (const auto& path : config.paths)
-      require<ConfigError>(fs::path(path).parent_path().string() == folder_,
-                           "{}: manifests of one source must lie in one folder", path);
-  }
-
-  int64_t size() const override { return rows_->size(); }
-  std::string where(int64_t index) const override { return rows_->where(index); }
-
-  void read(int64_t index, Record& record, bool pixels) const override {
-    rows_->read(index, record);
-    for (size_t i = 0; i < is_image_.size(); ++i) {
-      if (!is_image_[i]) continue;
-      record.values[i] = pixels ? load(record.values[i], index) : Value();
-    }
-  }
-
- private:
-  Value load(const Value& paths, int64_t index) const {
-    if (std::holds_alternative<std::monostate>(paths)) return {};
-    if (const auto* path = std::get_if<std::string>(&paths)) return load_one(*path, index);
-    const auto* list = std::get_if<std::vector<std::string>>(&paths);
-    if (const auto* none = std::get_if<std::vector<int64_t>>(&paths);
-        none != nullptr && none->empty())
-      return std::vector<Image>{};
-    require<ConfigError>(list != nullptr, "{}: an image must be a path or a list of paths",
-                         rows_->where(index));
-    std::vector<Image> images;
-    for (const auto& path : *list) images.push_back(load_one(path, index));
-    return images;
-  }
-
-  Image load_one(const std::string& path, int64_t index) const {
-    const std::string full = path_below(folder_, path);
-    require<ConfigError>(fs::is_regular_file(full), "{}: names the image {}, which does not exist",
-                         rows_->where(index), full);
-    return decode_image(read_file_bytes(full), full);
-  }
-
-  std::string folder_;
-  std::unique_ptr<Source> rows_;
-  std::vector<bool> is_image_;  // of each field
-};
-
 bool is_manifest(std::string path) {
   if (path.ends_with(".gz")) path.resize(path.size() - 3);
   return path.ends_with(".csv") || path.ends_with(".jsonl");
@@ -167,7 +113,7 @@ std::unique_ptr<Source> open_images(const SourceConfig& config,
                          "{}: must be a folder of class folders, or a .csv or .jsonl manifest",
                          path);
   }
-  if (manifest) return std::make_unique<ManifestSource>(config, fields);
+  if (manifest) return open_media(config, fields);
   return std::make_unique<FolderSource>(config, fields);
 } catch (const fs::filesystem_error& error) {
   throw ConfigError(

@@ -1,9 +1,12 @@
 #pragma once
 // How an encoder's input is prepared on the host, by worker threads; knows no LibTorch.
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -25,6 +28,9 @@ struct PartInput {
   int64_t token_count = 0;  ///< embeddings the encoder returns for it; boundary tokens not counted
   /// In the part's own fixed order, the same number for every segment.
   std::vector<HostArray> arrays;
+  /// Frames, rows and columns of the tokens of each image or clip in it, for multimodal rotary positions
+  /// (core/data/grid_positions.h); empty: its tokens count as text does.
+  std::vector<std::array<int64_t, 3>> grids = {};
 };
 
 /// Calls its argument with each training record once, in file order.
@@ -44,6 +50,10 @@ class Preprocessor {
   /// be used.
   virtual PartInput prepare(const Record& record, const SegmentConfig& segment,
                             uint64_t seed) const = 0;
+
+  /// Text ids that stand before and after every segment instead of the part's own learned boundary tokens: those that a
+  /// pretrained model was trained with.
+  virtual std::optional<std::pair<int64_t, int64_t>> boundary_ids() const { return std::nullopt; }
 
   /// An input of at least one token that counts for nothing: for ranks that must run the part
   /// without data.

@@ -16,9 +16,15 @@ struct Image {
   std::vector<uint8_t> pixels;
 };
 
+/// One channel of samples on the -1..1 scale; several channels of a file are averaged.
+struct Sound {
+  int64_t rate = 0;  ///< samples a second
+  std::vector<float> samples;
+};
+
 /// A field's value; monostate means missing (empty cell, JSON null, absent key).
 using Value = std::variant<std::monostate, int64_t, double, std::string, Image, std::vector<Image>,
-                           std::vector<int64_t>, std::vector<std::string>>;
+                           std::vector<int64_t>, std::vector<std::string>, Sound>;
 
 /// Field names are shared by all records of a source.
 struct Record {

@@ -59,4 +59,94 @@ std::vector<float> resize_bilinear(const Image& image, int64_t height, int64_t w
   return result;
 }
 
+namespace {
+
+constexpr int kWeightBits = 22;
+
+double cubic(double x) {
+  constexpr double a = -0.5;
+  x = std::abs(x);
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+}
+
+struct FixedTaps {
+  int64_t first = 0;
+  std::vector<int32_t> weights;
+};
+
+std::vector<FixedTaps> make_cubic_taps(int64_t input, int64_t output) {
+  const double scale = static_cast<double>(input) / static_cast<double>(output);
+  const double widened = std::max(scale, 1.0), support = 2 * widened;
+  std::vector<FixedTaps> taps(static_cast<size_t>(output));
+  std::vector<double> weights;
+  for (int64_t o = 0; o < output; ++o) {
+    const double centre = (static_cast<double>(o) + 0.5) * scale;
+    const auto first = std::max<int64_t>(0, static_cast<int64_t>(centre - support + 0.5));
+    const auto last = std::min<int64_t>(input, static_cast<int64_t>(centre + support + 0.5));
+    weights.clear();
+    double sum = 0;
+    for (int64_t i = first; i < last; ++i) {
+      weights.push_back(cubic((static_cast<double>(i) - centre + 0.5) / widened));
+      sum += weights.back();
+    }
+    FixedTaps& tap = taps[static_cast<size_t>(o)];
+    tap.first = first;
+    for (const double weight : weights)
+      tap.weights.push_back(
+          static_cast<int32_t>(std::round(weight / sum * static_cast<double>(1 << kWeightBits))));
+  }
+  return taps;
+}
+
+uint8_t to_byte(int32_t sum) {
+  return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
+}
+
+Image resize_columns(const Image& image, int64_t width) {
+  const auto taps = make_cubic_taps(image.width, width);
+  const size_t channels = static_cast<size_t>(image.channels);
+  Image out{image.height, width, image.channels, {}};
+  out.pixels.resize(static_cast<size_t>(image.height * width) * channels);
+  uint8_t* to = out.pixels.data();
+  for (int64_t y = 0; y < image.height; ++y) {
+    const uint8_t* row = image.pixels.data() + static_cast<size_t>(y * image.width) * channels;
+    for (const FixedTaps& tap : taps)
+      for (size_t c = 0; c < channels; ++c) {
+        int32_t sum = 1 << (kWeightBits - 1);
+        const uint8_t* from = row + static_cast<size_t>(tap.first) * channels + c;
+        for (const int32_t weight : tap.weights) {
+          sum += weight * *from;
+          from += channels;
+        }
+        *to++ = to_byte(sum);
+      }
+  }
+  return out;
+}
+
+Image resize_rows(const Image& image, int64_t height) {
+  const auto taps = make_cubic_taps(image.height, height);
+  const size_t row = static_cast<size_t>(image.width * image.channels);
+  Image out{height, image.width, image.channels, {}};
+  out.pixels.resize(static_cast<size_t>(height) * row);
+  std::vector<int32_t> sums(row);
+  for (size_t y = 0; y < taps.size(); ++y) {
+    std::fill(sums.begin(), sums.end(), 1 << (kWeightBits - 1));
+    for (size_t t = 0; t < taps[y].weights.size(); ++t) {
+      const uint8_t* from = image.pixels.data() + (static_cast<size_t>(taps[y].first) + t) * row;
+      for (size_t i = 0; i < row; ++i) sums[i] += taps[y].weights[t] * from[i];
+    }
+    for (size_t i = 0; i < row; ++i) out.pixels[y * row + i] = to_byte(sums[i]);
+  }
+  return out;
+}
+
+}  // namespace
+
+Image resize_bicubic(const Image& image, int64_t height, int64_t width) {
+  Image narrow = width == image.width ? image : resize_columns(image, width);
+  return height == narrow.height ? narrow : resize_rows(narrow, height);
+}
+
 }  // namespace veomni

@@ -196,10 +196,17 @@ void SampleBuilder::add_piece(size_t segment, const Record& record, uint64_t see
   const auto& preprocessor = *context_.preprocessors[static_cast<size_t>(encoder)];
   auto input = std::make_shared<PartInput>(preprocessor.prepare(
       record, config_.sample[segment], seed == 0 ? 0 : seed + 2 * static_cast<uint64_t>(segment)));
-  sample.ids.push_back(begin_token(context_.vocab, encoder));
+  auto own = preprocessor.boundary_ids();
+  if (context_.vocab == 0) own.reset();  // the recipe has no text, and so no embeddings of its ids
+  const auto [begin, end] = own.value_or(
+      std::pair(begin_token(context_.vocab, encoder), end_token(context_.vocab, encoder)));
+  require<ConfigError>(!own || std::max(begin, end) < context_.vocab,
+                       "model.encoders.{}: its tokens {} and {} are outside of the {} ids of text",
+                       config_.sample[segment].part, begin, end, context_.vocab);
+  sample.ids.push_back(begin);
   sample.pieces.push_back({encoder, static_cast<int32_t>(sample.ids.size()), input});
   sample.ids.resize(sample.ids.size() + static_cast<size_t>(input->token_count), kPlaceholder);
-  sample.ids.push_back(end_token(context_.vocab, encoder));
+  sample.ids.push_back(end);
   sample.labels.resize(sample.ids.size(), kIgnore);
 }
 

@@ -15,7 +15,8 @@ const std::map<std::string, Open>& openers() {
   static const std::map<std::string, Open> table = {
       {"csv", open_csv},     {"idx", open_idx},       {"images", open_images},
       {"jsonl", open_jsonl}, {"tokens", open_jsonl},  {"lines", open_lines},
-      {"alpaca", open_chat}, {"sharegpt", open_chat}, {"messages", open_chat}};
+      {"alpaca", open_chat}, {"sharegpt", open_chat}, {"messages", open_chat},
+      {"media", open_media}};
   return table;
 }
 
@@ -36,8 +37,8 @@ std::unique_ptr<Source> open_source(const SourceConfig& config,
 }
 
 std::vector<std::string> source_formats() {
-  return {"text",     "lines",    "jsonl", "tokens", "alpaca",
-          "sharegpt", "messages", "csv",   "idx",    "images"};
+  return {"text",     "lines", "jsonl", "tokens", "alpaca", "sharegpt",
+          "messages", "csv",   "idx",   "images", "media"};
 }
 
 }  // namespace veomni

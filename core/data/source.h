@@ -14,6 +14,7 @@
 //           byte order of the names), "class", "path"; files come in the order of a hash of their
 //           relative path, so that any range of fractions holds every class. Or a .csv / .jsonl
 //           manifest: the columns named by `images` (by default "image") hold paths relative to it
+//   media   a .csv or .jsonl manifest as above, and `audio` names the columns of paths of WAV files (by default "audio")
 // (`text` has no records: windows of its tokens are the samples, see token_stream.h.)
 // Every file may be gzip; several paths count as one.
 
@@ -52,5 +53,6 @@ std::unique_ptr<Source> open_jsonl(const SourceConfig&, const std::vector<std::s
 std::unique_ptr<Source> open_csv(const SourceConfig&, const std::vector<std::string>& fields);
 std::unique_ptr<Source> open_idx(const SourceConfig&, const std::vector<std::string>& fields);
 std::unique_ptr<Source> open_images(const SourceConfig&, const std::vector<std::string>& fields);
+std::unique_ptr<Source> open_media(const SourceConfig&, const std::vector<std::string>& fields);
 
 }  // namespace veomni

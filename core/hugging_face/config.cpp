@@ -16,6 +16,11 @@ const std::vector<Architecture>& architectures() {
       {.model_type = "llama", .family = "llama", .name = "LlamaForCausalLM"},
       {.model_type = "mistral", .family = "llama", .name = "MistralForCausalLM", .bias_key = false},
       {.model_type = "qwen2", .family = "qwen2", .name = "Qwen2ForCausalLM", .bias_key = false},
+      {.model_type = "qwen2_5_vl",
+       .family = "qwen2",
+       .name = "Qwen2_5_VLForConditionalGeneration",
+       .bias_key = false,
+       .vision = "qwen2_5_vl"},
       {.model_type = "qwen3", .family = "qwen3", .name = "Qwen3ForCausalLM"},
       {.model_type = "qwen3_moe", .family = "qwen3_moe", .name = "Qwen3MoeForCausalLM"},
       {.model_type = "mixtral",
@@ -146,17 +151,54 @@ void read_gpt_neox(ConfigReader& reader, const Architecture& architecture, Json&
   base["use_parallel_residual"] = reader.flag("use_parallel_residual", true);
 }
 
+constexpr const char* kImageIds[] = {"image_token_id", "video_token_id", "vision_start_token_id",
+                                     "vision_end_token_id"};
+
+/// Where the keys of the text model stand: in an object of their own, as transformers 5 saves models with a vision
+/// encoder, or at the top, as the Hub has them.
+ConfigReader text_reader(ConfigReader& whole, const Architecture& architecture) {
+  if (architecture.vision == nullptr) return whole;
+  whole.ignore({"vision_config", "image_token_id", "video_token_id", "vision_start_token_id",
+                "vision_end_token_id", "vision_token_id"});  // read_vision_encoder's
+  if (whole.get("text_config").is_null()) return whole;
+  whole.get("tie_word_embeddings");
+  whole.refuse_unknown();
+  return {whole, "text_config"};
+}
+
+Json read_mrope(ConfigReader& reader) {
+  for (const char* key : {"rope_scaling", "rope_parameters"})
+    if (const Json rope = reader.get(key); rope.is_object() && rope.contains("mrope_section"))
+      return rope["mrope_section"];
+  reader.fail("rope_scaling", "has no mrope_section; Qwen2.5-VL needs one");
+}
+
 }  // namespace
 
+Json read_vision_encoder(const std::filesystem::path& directory) {
+  ConfigReader whole(directory / "config.json");
+  const Architecture& architecture = find_architecture(whole);
+  if (architecture.vision == nullptr) return nullptr;
+  Json keys = {{"type", architecture.vision}};
+  for (const char* id : kImageIds) {
+    const Json value = whole.get(id);
+    if (!value.is_number_integer()) whole.fail(id, "is missing; it must be a token id");
+    keys[id] = value;
+  }
+  return keys;
+}
+
 Json read_hugging_face_config(const std::filesystem::path& directory) {
-  ConfigReader reader(directory / "config.json");
-  const Architecture& architecture = find_architecture(reader);
+  ConfigReader whole(directory / "config.json");
+  const Architecture& architecture = find_architecture(whole);
+  ConfigReader reader = text_reader(whole, architecture);
   const Family& family = family_of(architecture.family);
-  Json base = {
-      {"family", architecture.family},
-      {"vocab_size", reader.size("vocab_size")},
-      {"tie_word_embeddings",
-       reader.flag("tie_word_embeddings", std::string(architecture.model_type) == "gpt2")}};
+  Json base = {{"family", architecture.family},
+               {"vocab_size", reader.size("vocab_size")},
+               {"tie_word_embeddings",
+                reader.flag("tie_word_embeddings",
+                            whole.flag("tie_word_embeddings",
+                                       std::string(architecture.model_type) == "gpt2"))}};
   if (!family.rotary)
     read_gpt2(reader, architecture, base);
   else if (family.partial_rotary)
@@ -167,6 +209,7 @@ Json read_hugging_face_config(const std::filesystem::path& directory) {
     if (!reader.get("max_position_embeddings").is_null())
       base["max_position_embeddings"] = reader.size("max_position_embeddings");
     read_rope(reader, architecture, base);
+    if (architecture.vision != nullptr) base["mrope_section"] = read_mrope(reader);
   }
   // The dropout of a training is train.dropout; these are of the one that made the weights.
   if (family.layer_norm)
@@ -185,8 +228,9 @@ const Architecture& architecture_of(const Json& base) {
   const bool qk_norm = base.value("qk_norm", family.qk_norm);
   const bool experts = base.value("num_experts", 0) > 0;
   for (const Architecture& architecture : architectures())
-    if (std::string(architecture.family) == family.name && qk_norm == family.qk_norm &&
-        experts == family.needs_experts &&
+    if (std::string(architecture.family) == family.name &&
+        (architecture.vision != nullptr) == base.contains("mrope_section") &&
+        qk_norm == family.qk_norm && experts == family.needs_experts &&
         (architecture.bias_key || bias == family.attention_bias) &&
         (std::string(family.name) != "mixtral" || base.value("norm_topk_prob", true)))
       return architecture;

@@ -16,6 +16,10 @@ namespace veomni {
 /// does not compute, and a key it does not know.
 Json read_hugging_face_config(const std::filesystem::path& directory);
 
+/// The encoder that a directory of several parts holds beside its base model: {"type": …} and the ids of its tokens
+/// (image_token_id, vision_start_token_id, …); null for models of text alone.
+Json read_vision_encoder(const std::filesystem::path& directory);
+
 /// The inverse: config.json of a base model, in the form of the Hub. `max_position_embeddings` is the longest sample
 /// trained on; the base's own key goes before it. Throws ConfigError when no class of transformers computes this base.
 Json make_hugging_face_config(const Json& base, int64_t max_position_embeddings);

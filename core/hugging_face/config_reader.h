@@ -1,5 +1,5 @@
 #pragma once
-// Reads keys of a config.json and notes which were asked for; internal to core/hugging_face.
+// Reads keys of a config.json and notes which were asked for.
 
 #include <filesystem>
 #include <initializer_list>
@@ -19,7 +19,8 @@ struct Architecture {
   const char* name;           ///< the class that reads the directory
   double rope_theta = 10000;  ///< transformers' default
   double norm_eps = 1e-6;
-  bool bias_key = true;  ///< attention_bias is read; otherwise it is what the family has
+  bool bias_key = true;          ///< attention_bias is read; otherwise it is what the family has
+  const char* vision = nullptr;  ///< type of the encoder that the directory holds besides
 };
 
 /// Say how a checkpoint is used or was made, not what the model computes in training.
@@ -61,8 +62,16 @@ class ConfigReader {
     require<ConfigError>(json_.is_object(), "{}: is no JSON object", name_);
   }
 
+  /// An object inside of another: errors say `FILE: OBJECT.KEY: …`.
+  ConfigReader(const ConfigReader& whole, const std::string& object)
+      : name_(whole.name_),
+        prefix_(whole.prefix_ + object + "."),
+        json_(whole.json_.value(object, Json(nullptr))) {
+    if (!json_.is_object()) whole.fail(object, "must be an object");
+  }
+
   [[noreturn]] void fail(const std::string& key, const std::string& message) const {
-    throw ConfigError(fmt::format("{}: {}: {}", name_, shown(key), message));
+    throw ConfigError(fmt::format("{}: {}{}: {}", name_, prefix_, shown(key), message));
   }
 
   /// The value, null when the key is absent or null. Every key asked for counts as known.
@@ -128,7 +137,7 @@ class ConfigReader {
   }
 
  private:
-  std::string name_;
+  std::string name_, prefix_;
   Json json_;
   std::set<std::string> known_;
 };

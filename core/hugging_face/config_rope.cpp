@@ -40,8 +40,9 @@ std::pair<std::string, Json> rope_object(ConfigReader& reader) {
 }
 
 /// rope_type and its parameters, in the form of model.base.rope_scaling.
-Json read_scaling(ConfigReader& reader, const std::string& key, const Json& rope) {
-  const Json type = rope.value("rope_type", rope.value("type", Json("default")));
+Json read_scaling(ConfigReader& reader, const std::string& key, const Json& rope, bool is_vision) {
+  Json type = rope.value("rope_type", rope.value("type", Json("default")));
+  if (is_vision && type == "mrope") type = "default";  // its name on the Hub
   const auto known =
       type.is_string() ? kParameters.find(type.get<std::string>()) : kParameters.end();
   if (known == kParameters.end())
@@ -51,7 +52,8 @@ Json read_scaling(ConfigReader& reader, const std::string& key, const Json& rope
   Json scaling = {{"rope_type", type}};
   for (const auto& [name, value] : rope.items()) {
     if (name == "rope_type" || name == "type" || name == "rope_theta" ||
-        name == "partial_rotary_factor" || value.is_null())
+        name == "partial_rotary_factor" || (name == "mrope_section" && is_vision) ||
+        value.is_null())
       continue;
     if (!known->second.contains(name))
       reader.fail(key, fmt::format("{} {} is not supported with rope_type {}", name,
@@ -90,7 +92,7 @@ void read_rope(ConfigReader& reader, const Architecture& architecture, Json& bas
     base["rotary_pct"] = part;
   else if (part != 1.0)
     reader.fail(key, fmt::format("partial_rotary_factor {} is not supported; only 1 is", part));
-  const Json scaling = read_scaling(reader, key, rope);
+  const Json scaling = read_scaling(reader, key, rope, architecture.vision != nullptr);
   if (scaling.at("rope_type") == "default") return;
   if (scaling.at("rope_type") != "linear" && !base.contains("max_position_embeddings") &&
       !scaling.contains("original_max_position_embeddings"))
@@ -112,6 +114,10 @@ void write_rope(const Json& base, Json& config) {
     return;
   }
   config["rope_theta"] = base.at("rope_theta");
+  if (base.contains("mrope_section")) {
+    if (scaling.is_null()) scaling = {{"type", "mrope"}};
+    scaling["mrope_section"] = base.at("mrope_section");
+  }
   config["rope_scaling"] = scaling;
 }
 

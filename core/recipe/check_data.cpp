@@ -264,6 +264,8 @@ void check_text(const Recipe& recipe, const Document& document, const Usage& usa
 void check_unused(const Recipe& recipe, const Document& document, const Usage& usage) {
   for (const PartConfig& encoder : recipe.encoders) {
     if (usage.encoders.count(encoder.name) > 0) continue;
+    // The vision encoder of model.from is a part of that model: it is exported with it.
+    if (!recipe.from.empty() && encoder.keys.value("from", std::string()) == recipe.from) continue;
     document.fail_key({"model", "encoders", encoder.name},
                       "no source's sample uses this encoder; use it or remove it");
   }

@@ -92,6 +92,16 @@ void complete_rope(Json& base, const Document& document, const Path& path, int64
     document.fail_value(child(path, "rotary_pct"),
                         fmt::format("{} of a head of {} is {} dims, which must be an even number",
                                     part, head_dim, dims));
+  if (base.contains("mrope_section")) {
+    int64_t pairs = 0;
+    for (const Json& section : base["mrope_section"]) pairs += section.get<int64_t>();
+    if (pairs != dims / 2)
+      document.fail_value(child(path, "mrope_section"),
+                          fmt::format("adds up to {}, must be head_dim / 2 = {}", pairs, dims / 2));
+    if (base.value("rope_scaling", Json::object()).value("rope_type", "") == "dynamic")
+      document.fail_value(child(path, "rope_scaling"),
+                          "dynamic goes by one position a token; leave it or mrope_section out");
+  }
   if (!base.contains("rope_scaling")) return;
   Json& rope = base["rope_scaling"];
   const Path here = child(path, "rope_scaling");

@@ -1,4 +1,5 @@
-// model.from: the base model as a Hugging Face directory's config.json describes it.
+// model.from and the "from" of encoders: keys as a Hugging Face directory's config.json gives them.
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -29,15 +30,74 @@ bool has_text(const Json& recipe) {
   return false;
 }
 
-}  // namespace
+/// A part of a run's own recipe holds every key; going on with the run does not need the directory.
+bool is_complete(const Json& part, const PartSpec& spec) {
+  return std::all_of(spec.keys.begin(), spec.keys.end(), [&](const Key& key) {
+    return key.default_value.is_null() || part.contains(key.name);
+  });
+}
 
-void apply_from(Json& recipe, const Document& document, const std::string& recipe_path) {
-  if (!recipe.is_object() || !recipe.contains("model") || !recipe["model"].is_object()) return;
+/// An encoder that names a directory gets the keys that its config.json decides, its type among them.
+void apply_encoder_from(Json& part, const Path& path, const std::filesystem::path& folder,
+                        const Document& document) {
+  if (!part.is_object() || !part.contains("from") || !part.contains("type")) return;
+  if (!part["from"].is_string())
+    document.fail_value(child(path, "from"), "must be the path of a model directory");
+  if (!part["type"].is_string()) return;
+  const auto* spec = specs().find(SpecRegistry::Kind::encoder, part["type"].get<std::string>());
+  if (spec == nullptr || !spec->read_directory) return;  // the tables say what is wrong
+  const auto directory = (folder / part["from"].get<std::string>()).lexically_normal();
+  if (is_complete(part, *spec) && !std::filesystem::exists(directory / "config.json")) return;
+  const PartFrom from = spec->read_directory(directory);
+  Json filled = from.defaults;
+  filled.update(part);
+  for (const auto& [key, value] : from.fixed.items()) {
+    if (part.contains(key) && key != "type" && part[key] != value)
+      document.fail_value(
+          child(path, key),
+          fmt::format("{}, but the weights of {} are made for {}; leave it out",
+                      json_excerpt(part[key]), directory.string(), json_excerpt(value)));
+    filled[key] = value;
+  }
+  filled["from"] = directory.string();
+  part = std::move(filled);
+}
+
+void apply_encoders_from(Json& model, const std::filesystem::path& folder,
+                         const Document& document) {
+  if (!model.contains("encoders") || !model["encoders"].is_object()) return;
+  for (auto&& [name, part] : model["encoders"].items())
+    apply_encoder_from(part, {"model", "encoders", name}, folder, document);
+}
+
+/// The vision encoder of model.from: the one that the recipe names (of its type, or from the same directory), or one
+/// named "visual". Its boundary tokens are those the model was trained with.
+void add_vision_encoder(Json& model, const std::filesystem::path& directory,
+                        const std::filesystem::path& folder) {
+  const Json keys = read_vision_encoder(directory);
+  if (keys.is_null()) return;
+  if (!model.contains("encoders")) model["encoders"] = Json::object();
+  if (!model["encoders"].is_object()) return;
+  const auto is_it = [&](const Json& part) {
+    if (!part.is_object()) return false;
+    if (!part.contains("from")) return part.value("type", Json(nullptr)) == keys["type"];
+    return part["from"].is_string() &&
+           (folder / part["from"].get<std::string>()).lexically_normal() == directory;
+  };
+  std::string name = "visual";
+  for (const auto& [known, part] : model["encoders"].items())
+    if (is_it(part)) name = known;
+  Json filled = keys;
+  filled["from"] = directory.string();
+  filled.update(model["encoders"].value(name, Json::object()));
+  model["encoders"][name] = std::move(filled);
+}
+
+void apply_base_from(Json& recipe, const std::filesystem::path& folder, const Document& document) {
   Json& model = recipe["model"];
   if (!model.contains("from")) return;
   if (!model["from"].is_string())
     document.fail_value({"model", "from"}, "must be the path of a model directory");
-  const auto folder = std::filesystem::path(recipe_path).parent_path();
   const auto directory = (folder / model["from"].get<std::string>()).lexically_normal();
   const Json given =
       model.contains("base") && model["base"].is_object() ? model["base"] : Json::object();
@@ -55,6 +115,16 @@ void apply_from(Json& recipe, const Document& document, const std::string& recip
   }
   model["from"] = directory.string();
   model["base"] = std::move(base);
+  add_vision_encoder(model, directory, folder);
+}
+
+}  // namespace
+
+void apply_from(Json& recipe, const Document& document, const std::string& recipe_path) {
+  if (!recipe.is_object() || !recipe.contains("model") || !recipe["model"].is_object()) return;
+  const auto folder = std::filesystem::path(recipe_path).parent_path();
+  apply_base_from(recipe, folder, document);
+  apply_encoders_from(recipe["model"], folder, document);
 }
 
 }  // namespace veomni

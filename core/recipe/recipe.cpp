@@ -62,6 +62,7 @@ BaseConfig read_base(const Json& json) {
   take(json, "moe_intermediate_size", base.moe_intermediate_size);
   take(json, "rope_theta", base.rope_theta);
   take(json, "rotary_pct", base.rotary_pct);
+  take(json, "mrope_section", base.mrope_section);
   if (json.contains("rope_scaling")) base.rope_scaling = read_rope_scaling(json["rope_scaling"]);
   take(json, "rms_norm_eps", base.norm_eps);
   take(json, "layer_norm_eps", base.norm_eps);

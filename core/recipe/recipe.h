@@ -37,6 +37,8 @@ struct BaseConfig {
   double rope_theta = 10000.0, initializer_range = 0.02;
   double rotary_pct = 1;  ///< gpt_neox: the part of each head that rotates
   RopeScalingConfig rope_scaling;
+  /// Frequencies of each head that turn by temporal, height and width position (qwen2_5_vl); empty: one position
+  std::vector<int64_t> mrope_section;
   double norm_eps = 1e-6;  ///< rms_norm_eps or layer_norm_eps
   std::string hidden_act = "silu";
   bool attention_bias = false;  ///< bias on q, k and v; on o too unless the family says no

@@ -3,6 +3,7 @@
 // its keys, what it costs, and how its input is prepared on the host.
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -69,6 +70,13 @@ struct PartConfig {
   Json keys;         ///< the object of the recipe, resolved
 };
 
+/// What a Hugging Face directory says of a part.
+struct PartFrom {
+  Json
+      fixed;  ///< keys that its weights are made for, "type" among them: a recipe may only repeat them
+  Json defaults;  ///< keys a recipe may change (preprocessing)
+};
+
 struct PartSpec {
   std::string type;
   std::string doc;  ///< one sentence for `veomni schema` and `veomni new`
@@ -85,6 +93,12 @@ struct PartSpec {
   std::function<std::optional<std::string>(const PartConfig&, double label)> label_error = {};
   Json metrics =
       Json::array();  ///< heads and decoders: names of the metrics reported in evaluation
+  /// Encoders that can start from a Hugging Face directory (key "from"): reads its config.json. Throws ConfigError.
+  std::function<PartFrom(const std::filesystem::path& directory)> read_directory = {};
+  /// Beginnings of the names of tensors of such directories that belong to other parts of those models.
+  std::vector<std::string> other_tensors = {};
+  /// Encoders that a class of transformers holds beside its base model: their keys of its config.json, for export.
+  std::function<Json(const PartConfig&)> write_config = {};
   /// Encoders only: true: every segment names the "field" it reads; false: none may (the part names
   /// its own columns).
   std::optional<bool> takes_field = {};

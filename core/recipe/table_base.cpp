@@ -120,6 +120,15 @@ Keys position_keys(const Family& family) {
   if (!family.rotary) return {longest};
   Keys keys{longest, positive_key("rope_theta", "base of the rotary position frequencies", 10000.0),
             rope_scaling_key()};
+  if (!family.partial_rotary)
+    keys.push_back(
+        {.name = "mrope_section",
+         .type = Type::array,
+         .doc = "frequencies of a head that turn by a token's time, row and column, as "
+                "Qwen2.5-VL places images; left out: by one position",
+         .minimum = 3,
+         .maximum = 3,
+         .items = {{.name = "", .type = Type::integer, .doc = "how many", .minimum = 0}}});
   if (family.partial_rotary)
     keys.push_back({.name = "rotary_pct",
                     .type = Type::number,

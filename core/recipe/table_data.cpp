@@ -214,7 +214,11 @@ std::vector<Variant> formats() {
       {"images",
        "PNG and JPEG: a folder with one sub-folder a class, or a csv or jsonl manifest",
        {strings_key("images", "manifest: columns that hold paths of images; image by default",
-                    nullptr)}}};
+                    nullptr)}},
+      {"media",
+       "a csv or jsonl manifest with paths of images and of sounds (WAV)",
+       {strings_key("images", "columns that hold paths of images; image by default", nullptr),
+        strings_key("audio", "columns that hold paths of sounds; audio by default", nullptr)}}};
 }
 
 Key source_key() {

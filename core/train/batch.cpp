@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "core/data/grid_positions.h"
 #include "core/data/pack_tools.h"
 
 namespace veomni {
@@ -105,7 +106,9 @@ Batch make_batch(const std::vector<const Pack*>& packs, const std::vector<int64_
   const Pack pack = merge(packs);
   Batch batch;
   batch.ids = to_tensor(pack.ids, at::kLong);
-  batch.positions = to_tensor(pack.positions, at::kLong);
+  batch.positions = recipe.base.mrope_section.empty()
+                        ? to_tensor(pack.positions, at::kLong)
+                        : to_tensor(grid_positions(pack), at::kLong).view({3, pack.token_count()});
   batch.cu_seqlens = to_tensor(pack.cu_seqlens, at::kInt);
   batch.labels = to_tensor(pack.labels, at::kLong);
   batch.label_weights = to_tensor(pack.label_weights, at::kFloat);

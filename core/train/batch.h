@@ -31,7 +31,7 @@ struct HeadTargets {
 
 struct Batch {
   at::Tensor ids;            ///< [T] i64, as core/data/sample.h numbers them
-  at::Tensor positions;      ///< [T] i64 within each sample
+  at::Tensor positions;      ///< [T] i64 within each sample; [3, T] with mrope_section
   at::Tensor cu_seqlens;     ///< [S + 1] i32, always on the host
   at::Tensor labels;         ///< [T] i64, kIgnore where nothing is trained
   at::Tensor label_weights;  ///< [T] f32

@@ -58,6 +58,13 @@ bool own_frequencies(const at::Tensor& cu_seqlens, const AttentionShape& shape) 
 
 RopeTable rope_table(const at::Tensor& positions, const at::Tensor& cu_seqlens,
                      const AttentionShape& shape) {
+  if (positions.dim() == 2) {
+    const int64_t tokens = positions.size(1);
+    RopeTable own = compute(at::ones({tokens}, at::kLong), rope_angles(shape, positions),
+                            shape.rope_scaling.attention_factor);
+    own.rows = at::arange(tokens, at::kLong);
+    return own;
+  }
   const int64_t rows = rows_needed(positions);
   if (rows > kSharedPositions || own_frequencies(cu_seqlens, shape)) {
     RopeTable own = compute(positions, rope_frequency_rows(shape, cu_seqlens, positions.numel()),

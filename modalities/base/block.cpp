@@ -105,7 +105,9 @@ kernels::AttentionShape Block::attention_shape() const {
           .rope_theta = config_.rope_theta,
           .qk_norm_eps = config_.norm_eps,
           .rotary_dims = config_.rotary_dims,
-          .rope_scaling = config_.rope_scaling};
+          .rope_scaling = config_.rope_scaling,
+          .rope_sections = config_.rope_sections,
+          .rope_restarts = config_.rope_restarts};
 }
 
 at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,

@@ -27,7 +27,8 @@ struct Pass {
 
 /// The row of tokens a stack of blocks works on.
 struct TokenRow {
-  at::Tensor positions;   ///< [T] i64; undefined without rotary embedding
+  at::Tensor
+      positions;  ///< [T] i64, or [3, T] with rope_sections; undefined without rotary embedding
   at::Tensor cu_seqlens;  ///< [S + 1] i32 on the host
   at::Tensor noise_keys;  ///< [T] i64
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/recipe/family.h"
@@ -13,12 +14,10 @@ namespace {
 using kernels::Activation;
 using kernels::RopeScaling;
 
-/// The names are checked by the recipe's table (activation_names).
-Activation activation_of(const std::string& name) {
-  if (name == "silu" || name == "swish") return Activation::silu;
-  if (name == "gelu") return Activation::gelu;
-  if (name == "quick_gelu") return Activation::quick_gelu;
-  return name == "relu" ? Activation::relu : Activation::gelu_tanh;
+std::array<int64_t, 3> sections_of(const BaseConfig& base) {
+  std::array<int64_t, 3> sections{};
+  std::copy(base.mrope_section.begin(), base.mrope_section.end(), sections.begin());
+  return sections;
 }
 
 /// Peng et al. 2023 (arXiv:2309.00071), section 3.4, with DeepSeek's two mscales.
@@ -57,6 +56,13 @@ RopeScaling rope_scaling_of(const BaseConfig& base) {
 
 }  // namespace
 
+Activation activation_named(const std::string& name) {
+  if (name == "silu" || name == "swish") return Activation::silu;
+  if (name == "gelu") return Activation::gelu;
+  if (name == "quick_gelu") return Activation::quick_gelu;
+  return name == "relu" ? Activation::relu : Activation::gelu_tanh;
+}
+
 BlockConfig block_config(const BaseConfig& base) {
   const Family& family = family_of(base.family);
   return {.hidden_size = base.hidden_size,
@@ -73,7 +79,8 @@ BlockConfig block_config(const BaseConfig& base) {
           .rope_theta = base.rope_theta,
           .rotary_dims = static_cast<int64_t>(static_cast<double>(base.head_dim) * base.rotary_pct),
           .rope_scaling = rope_scaling_of(base),
-          .activation = activation_of(base.hidden_act),
+          .rope_sections = sections_of(base),
+          .activation = activation_named(base.hidden_act),
           .gated_mlp = family.gated_mlp,
           .parallel_residual = base.use_parallel_residual,
           .initializer_range = base.initializer_range,

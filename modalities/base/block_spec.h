@@ -1,6 +1,7 @@
 #pragma once
 // The Transformer block that base model and encoders share, described without LibTorch.
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -27,6 +28,8 @@ struct BlockConfig {
   double rope_theta = 0;    ///< 0: no rotary embedding
   int64_t rotary_dims = 0;  ///< first dims of a head that rotate; 0: all
   kernels::RopeScaling rope_scaling = {};
+  std::array<int64_t, 3> rope_sections{};  ///< of positions [3, T] (kernels/attention.h)
+  bool rope_restarts = false;
   kernels::Activation activation = kernels::Activation::silu;
   bool gated_mlp = true;  ///< down(act(gate(x)) · up(x)), else down(act(up(x)))
   bool parallel_residual = false;
@@ -37,6 +40,9 @@ struct BlockConfig {
           moe_intermediate_size = 0;  ///< num_experts 0: dense. Experts are SwiGLU without biases
   bool norm_topk_prob = true;
 };
+
+/// By transformers' name, one of activation_names (core/recipe/family.h): the tables check it.
+kernels::Activation activation_named(const std::string& name);
 
 BlockConfig block_config(const BaseConfig& base);
 

@@ -5,20 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "core/recipe/parameter_spec.h"
 #include "core/recipe/recipe.h"
 
 namespace veomni {
-
-/// A part of a tensor of the directory; a parameter is the end-to-end concatenation of its flattened pieces, so a range
-/// of the one is ranges of the others.
-struct HuggingFacePiece {
-  std::string tensor;
-  std::vector<int64_t> shape;  ///< of the whole tensor
-  int64_t begin = 0, end = 0;  ///< its flattened elements; all of them when end is 0
-  bool transposed =
-      false;  ///< all of them, the file's [inputs, outputs] read column by column (GPT-2's Conv1D)
-  int64_t count() const;
-};
 
 /// In order; empty for parameters that Hugging Face's class does not have (readout and boundary tokens, task weights,
 /// parts other than the base). Names are those of the Hub: experts one by one, GPT-2's with "transformer." in front

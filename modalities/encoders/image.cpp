@@ -8,6 +8,7 @@
 
 #include "kernels/linear.h"
 #include "modalities/encoders/image_spec.h"
+#include "modalities/encoders/token_keys.h"
 
 namespace veomni {
 namespace {
@@ -77,7 +78,7 @@ class ImageEncoder : public Encoder {
     const auto patches = input.arrays[0].to(weights[0].options());
     const auto x = kernels::linear(patches, weights[0], weights[1]) +
                    positions(grids, weights[0].size(0)).to(weights[0].options());
-    const TokenRow row{{}, image_bounds(grids), patch_keys(input, x.size(0))};
+    const TokenRow row{{}, image_bounds(grids), patch_keys(input)};
     Stream stream{x, {}};
     for (auto& block : blocks_) stream = block->forward(stream, row, pass, nullptr);
     const auto normed = add_norm(stream, weights[2], {}, eps_).second;
@@ -93,18 +94,9 @@ class ImageEncoder : public Encoder {
 
  private:
   /// Noise keys of the patches: those of their own tokens, or, pooled, of the image's one token and the patch's number.
-  at::Tensor patch_keys(const EncoderInput& input, int64_t patches) const {
+  at::Tensor patch_keys(const EncoderInput& input) const {
     if (!pooled_) return input.noise_keys;
-    const auto* grid = input.arrays[1].const_data_ptr<int64_t>();
-    const auto* token = input.noise_keys.const_data_ptr<int64_t>();
-    auto keys = at::empty({patches}, at::kLong);
-    auto* out = keys.mutable_data_ptr<int64_t>();
-    constexpr int64_t kPrime = 1000003;  // keeps images' runs of keys apart
-    for (int64_t image = 0; image < input.arrays[1].size(0); ++image) {
-      const int64_t count = grid[2 * image] * grid[2 * image + 1];
-      for (int64_t p = 0; p < count; ++p) *out++ = token[image] * kPrime + p;
-    }
-    return keys;
+    return spread_keys(input.noise_keys, input.arrays[1].prod(1));
   }
 
   /// Data sets mostly hold one size: the table of the last grid sizes is kept.

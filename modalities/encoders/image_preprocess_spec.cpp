@@ -10,33 +10,15 @@
 namespace veomni {
 namespace {
 
-struct Settings {
-  int64_t patch = 0, channels = 3, max_patches = 1024;
-  int64_t height = 0, width = 0;  ///< 0: as the image is
-  std::vector<float> mean, std;
-  bool pooled = false, flip = false, shift = false;
-};
-
-std::vector<float> per_channel(const Json& keys, const char* key, int64_t channels) {
-  const auto found = keys.find(key);
-  if (found == keys.end() || found->is_null())
-    return std::vector<float>(static_cast<size_t>(channels), 0.5F);
-  if (found->is_number())
-    return std::vector<float>(static_cast<size_t>(channels), found->get<float>());
-  return found->get<std::vector<float>>();
-}
-
-Settings read_settings(const Json& keys) {
-  Settings settings;
+ImageSettings read_settings(const Json& keys) {
+  ImageSettings settings;
   settings.patch = keys.at("patch_size").get<int64_t>();
   settings.channels = keys.value("channels", int64_t{3});
   settings.max_patches = keys.value("max_patches", int64_t{1024});
-  settings.mean = per_channel(keys, "mean", settings.channels);
-  settings.std = per_channel(keys, "std", settings.channels);
-  settings.pooled = keys.value("tokens", std::string("patches")) == "pooled";
-  const std::string augment = keys.value("augment", std::string("none"));
-  settings.flip = augment.starts_with("flip");
-  settings.shift = augment.ends_with("shift");
+  settings.mean = values_per_channel(keys, "mean", settings.channels);
+  settings.std = values_per_channel(keys, "std", settings.channels);
+  settings.bicubic = keys.value("resample", std::string("bilinear")) == "bicubic";
+  read_image_choices(keys, settings);
   if (const auto size = keys.find("image_size"); size != keys.end() && !size->is_null()) {
     settings.height = size->at(0).get<int64_t>();
     settings.width = size->at(1).get<int64_t>();
@@ -57,7 +39,7 @@ struct Move {
 
 class ImagePreprocessor : public Preprocessor {
  public:
-  explicit ImagePreprocessor(const PartConfig& config) : settings_(read_settings(config.keys)) {}
+  explicit ImagePreprocessor(ImageSettings settings) : settings_(std::move(settings)) {}
 
   PartInput prepare(const Record& record, const SegmentConfig& segment,
                     uint64_t seed) const override {
@@ -86,7 +68,9 @@ class ImagePreprocessor : public Preprocessor {
 
  private:
   int64_t patch_values() const { return settings_.channels * settings_.patch * settings_.patch; }
-  static int64_t patches_along(int64_t side, int64_t patch) { return (side + patch - 1) / patch; }
+  int64_t patches_along(int64_t side) const {
+    return (side + (settings_.crop ? 0 : settings_.patch - 1)) / settings_.patch;
+  }
 
   PartInput empty() const {
     PartInput input;
@@ -97,8 +81,8 @@ class ImagePreprocessor : public Preprocessor {
 
   void add(const Image& image, uint64_t seed, PartInput& input) const {
     const Canvas canvas = fit(convert(image));
-    const int64_t rows = patches_along(canvas.height, settings_.patch);
-    const int64_t columns = patches_along(canvas.width, settings_.patch);
+    const int64_t rows = patches_along(canvas.height);
+    const int64_t columns = patches_along(canvas.width);
     append_patches(canvas, draw_move(canvas, seed), std::get<0>(input.arrays[0].data));
     input.arrays[0].shape[0] += rows * columns;
     auto& grid = std::get<1>(input.arrays[1].data);
@@ -128,17 +112,19 @@ class ImagePreprocessor : public Preprocessor {
     int64_t height = settings_.height > 0 ? settings_.height : image.height;
     int64_t width = settings_.width > 0 ? settings_.width : image.width;
     if (settings_.height == 0) shrink(height, width);
-    if (height != image.height || width != image.width)
-      return {height, width, resize_bilinear(image, height, width)};
-    return {height, width, std::vector<float>(image.pixels.begin(), image.pixels.end())};
+    const auto floats = [](const Image& x) {
+      return std::vector<float>(x.pixels.begin(), x.pixels.end());
+    };
+    if (height == image.height && width == image.width) return {height, width, floats(image)};
+    return {height, width,
+            settings_.bicubic ? floats(resize_bicubic(image, height, width))
+                              : resize_bilinear(image, height, width)};
   }
 
   // Scales both sides down until the grid has at most max_patches.
   void shrink(int64_t& height, int64_t& width) const {
     const double h = static_cast<double>(height), w = static_cast<double>(width);
-    const auto count = [&] {
-      return patches_along(height, settings_.patch) * patches_along(width, settings_.patch);
-    };
+    const auto count = [&] { return patches_along(height) * patches_along(width); };
     const double area =
         static_cast<double>(settings_.max_patches * settings_.patch * settings_.patch);
     for (double scale = std::min(1.0, std::sqrt(area / (h * w))); count() > settings_.max_patches;
@@ -165,13 +151,13 @@ class ImagePreprocessor : public Preprocessor {
   // Normalises and cuts; pixels outside the canvas are zeros.
   void append_patches(const Canvas& canvas, const Move& move, std::vector<float>& out) const {
     const int64_t p = settings_.patch, channels = settings_.channels;
-    const int64_t rows = patches_along(canvas.height, p), columns = patches_along(canvas.width, p);
+    const int64_t rows = patches_along(canvas.height), columns = patches_along(canvas.width);
     const size_t base = out.size();
     out.resize(base + static_cast<size_t>(rows * columns * patch_values()), 0.0F);
-    for (int64_t y = 0; y < canvas.height; ++y) {
+    for (int64_t y = 0; y < std::min(canvas.height, rows * p); ++y) {
       const int64_t from_y = y - move.down;
       if (from_y < 0 || from_y >= canvas.height) continue;
-      for (int64_t x = 0; x < canvas.width; ++x) {
+      for (int64_t x = 0; x < std::min(canvas.width, columns * p); ++x) {
         const int64_t straight = x - move.right;
         if (straight < 0 || straight >= canvas.width) continue;
         const int64_t from_x = move.flip ? canvas.width - 1 - straight : straight;
@@ -186,29 +172,17 @@ class ImagePreprocessor : public Preprocessor {
     }
   }
 
-  Settings settings_;
+  const ImageSettings settings_;
 };
-
-void check_per_channel(const Json& keys, const char* key, int64_t channels,
-                       const std::string& where) {
-  const auto found = keys.find(key);
-  if (found == keys.end() || found->is_null() || found->is_number()) return;
-  const bool numbers =
-      found->is_array() && found->size() == static_cast<size_t>(channels) &&
-      std::all_of(found->begin(), found->end(), [](const Json& x) { return x.is_number(); });
-  require<ConfigError>(numbers, "{}.{}: must be a number or a list of {} numbers, one a channel",
-                       where, key, channels);
-}
 
 }  // namespace
 
 Keys image_preprocess_keys() {
   using Type = Key::Type;
-  return {
+  Keys keys{
       {.name = "patch_size",
        .type = Type::integer,
-       .doc = "side of a square patch, pixels",
-       .required = true,
+       .doc = "side of a square patch, pixels; required without from",
        .minimum = 1,
        .maximum = 1024},
       {.name = "channels",
@@ -225,42 +199,31 @@ Keys image_preprocess_keys() {
        .doc = "patches of an image; larger images are made smaller",
        .default_value = 1024,
        .minimum = 1},
-      {.name = "mean",
-       .type = Type::any,
-       .doc = "subtracted from pixels on the 0..1 scale; a number, or one a channel",
-       .default_value = 0.5},
-      {.name = "std",
-       .type = Type::any,
-       .doc = "divides after the mean; a number, or one a channel",
-       .default_value = 0.5},
-      {.name = "tokens",
+      {.name = "resample",
        .type = Type::string,
-       .doc = "one token a patch, or one an image",
-       .default_value = "patches",
-       .choices = {"patches", "pooled"}},
-      {.name = "augment",
-       .type = Type::string,
-       .doc = "random changes of training images",
-       .default_value = "none",
-       .choices = {"none", "flip", "shift", "flip_shift"}}};
+       .doc = "how images are resized",
+       .default_value = "bilinear",
+       .choices = {"bilinear", "bicubic"}}};
+  const Keys choices = image_choice_keys();
+  keys.insert(keys.end(), choices.begin(), choices.end());
+  return keys;
 }
 
 void check_image_preprocess(const PartConfig& config, const std::string& where) {
+  require<ConfigError>(config.keys.contains("patch_size"),
+                       "{}: missing key 'patch_size' (side of a square patch, pixels)", where);
   const Json& keys = config.keys;
   const int64_t channels = keys.value("channels", int64_t{3});
   require<ConfigError>(channels == 1 || channels == 3, "{}.channels: is {}; must be 1 or 3", where,
                        channels);
-  check_per_channel(keys, "mean", channels, where);
-  check_per_channel(keys, "std", channels, where);
-  for (const float value : per_channel(keys, "std", channels))
-    require<ConfigError>(value > 0, "{}.std: is {}; must be above 0", where, value);
+  check_image_choices(keys, channels, where);
   const auto size = keys.find("image_size");
   if (size == keys.end() || size->is_null()) return;
   const bool pair = size->is_array() && size->size() == 2 && (*size)[0].is_number_integer() &&
                     (*size)[1].is_number_integer() && (*size)[0] > 0 && (*size)[1] > 0 &&
                     (*size)[0] <= 1 << 20 && (*size)[1] <= 1 << 20;
   require<ConfigError>(pair, "{}.image_size: must be [height, width] in pixels", where);
-  const Settings settings = read_settings(keys);
+  const ImageSettings settings = read_settings(keys);
   const int64_t rows = (settings.height + settings.patch - 1) / settings.patch;
   const int64_t columns = (settings.width + settings.patch - 1) / settings.patch;
   require<ConfigError>(rows * columns <= settings.max_patches,
@@ -272,7 +235,11 @@ void check_image_preprocess(const PartConfig& config, const std::string& where) 
 
 std::unique_ptr<Preprocessor> make_image_preprocessor(const PartConfig& config) {
   check_image_preprocess(config, "model.encoders." + config.name);
-  return std::make_unique<ImagePreprocessor>(config);
+  return make_image_preprocessor(read_settings(config.keys));
+}
+
+std::unique_ptr<Preprocessor> make_image_preprocessor(ImageSettings settings) {
+  return std::make_unique<ImagePreprocessor>(std::move(settings));
 }
 
 }  // namespace veomni

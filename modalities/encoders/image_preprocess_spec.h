@@ -2,9 +2,10 @@
 // The image encoder's input, prepared on the host: pixels to normalised patches. No LibTorch.
 
 #include <memory>
+#include <vector>
 
 #include "core/data/preprocessor.h"
-#include "core/recipe/spec.h"
+#include "modalities/encoders/image_choices_spec.h"
 
 namespace veomni {
 
@@ -12,8 +13,9 @@ namespace veomni {
 ///   patch_size   side of a square patch in pixels
 ///   channels     1 | 3; colour becomes grey by ITU-R BT.601 weights, grey becomes three equal
 ///                channels
-///   image_size   [height, width] or null; given: every image is resized to it (bilinear,
-///                antialiased)
+///   image_size   [height, width] or null; given: every image is resized to it (antialiased)
+///   resample     bilinear | bicubic: how images are resized; bicubic is Pillow's, as Hugging Face's
+///                image processors use it
 ///   max_patches  an image with more patches is made smaller, keeping its aspect
 ///   mean, std    a number or one a channel, on the 0..1 scale
 ///   tokens       patches: one token a patch | pooled: one token an image
@@ -32,5 +34,6 @@ void check_image_preprocess(const PartConfig& config, const std::string& where);
 ///   [1] grid     i64 [images, 2], rows and columns of patches
 /// token_count: P, or the number of images when pooled.
 std::unique_ptr<Preprocessor> make_image_preprocessor(const PartConfig& config);
+std::unique_ptr<Preprocessor> make_image_preprocessor(ImageSettings settings);
 
 }  // namespace veomni

@@ -5,7 +5,11 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/hugging_face/config_reader.h"
 #include "modalities/encoders/image_preprocess_spec.h"
+#include "modalities/encoders/pieces_spec.h"
+#include "modalities/encoders/qwen2_5_vl_spec.h"
+#include "modalities/encoders/siglip_spec.h"
 #include "modalities/specs.h"
 
 namespace veomni {
@@ -68,6 +72,17 @@ void check_image(const PartConfig& config, const std::string& where) {
                        width / heads);
 }
 
+/// `"type": "image"` with "from" is the encoder that the directory holds.
+PartFrom read_image_model(const std::filesystem::path& directory) {
+  ConfigReader reader(directory / "config.json");
+  const Json type = reader.get("model_type");
+  if (type == "siglip" || type == "siglip_vision_model") return read_siglip(directory);
+  if (type == "qwen2_5_vl") return read_qwen2_5_vl(directory);
+  reader.fail("model_type",
+              fmt::format("{} is not supported; siglip, siglip_vision_model and qwen2_5_vl are",
+                          json_excerpt(type)));
+}
+
 }  // namespace
 
 PartSpec image_spec() {
@@ -77,6 +92,7 @@ PartSpec image_spec() {
   spec.takes_field = true;
   spec.doc = "a Vision Transformer over the patches of one or more images of any size";
   spec.keys = image_preprocess_keys();
+  spec.keys.push_back(from_key("SigLIP or Qwen2.5-VL; the part gets that type"));
   const Keys module_keys = {
       {.name = "hidden_size",
        .type = Type::integer,
@@ -110,6 +126,7 @@ PartSpec image_spec() {
        .maximum = 10}};
   spec.keys.insert(spec.keys.end(), module_keys.begin(), module_keys.end());
   spec.check = check_image;
+  spec.read_directory = read_image_model;
   spec.describe = describe_image;
   spec.make_preprocessor = [](const PartConfig& config, const Json&) {
     return make_image_preprocessor(config);

@@ -1,6 +1,7 @@
 #include "parallel/fsdp/layout.h"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 
 #include "core/error.h"
@@ -22,6 +23,18 @@ int64_t elements(const ParameterSpec& parameter) {
   return count;
 }
 
+/// Elements [begin, end) of Whisper's table (Radford et al. 2022): sines of a row, then its cosines.
+void fill_sinusoids(int64_t begin, int64_t end, int64_t columns, float* out) {
+  const int64_t half = columns / 2;
+  const double step = std::log(10000.0) / static_cast<double>(half - 1);
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t row = i / columns, column = i % columns;
+    const double angle =
+        static_cast<double>(row) * std::exp(-step * static_cast<double>(column % half));
+    *out++ = static_cast<float>(column < half ? std::sin(angle) : std::cos(angle));
+  }
+}
+
 void draw(const ParameterSpec& parameter, const ShardSlice& slice, int64_t seed, float* out) {
   constexpr int64_t kGrain = 1 << 14;
   at::parallel_for(slice.begin, slice.end, kGrain, [&](int64_t begin, int64_t end) {
@@ -36,6 +49,8 @@ void draw(const ParameterSpec& parameter, const ShardSlice& slice, int64_t seed,
         return fill_normal(range, parameter.init.scale, to);
       case Init::Kind::uniform:
         return fill_uniform(range, parameter.init.scale, to);
+      case Init::Kind::sinusoids:
+        return fill_sinusoids(begin, end, static_cast<int64_t>(parameter.init.scale), to);
     }
   });
 }

@@ -7,17 +7,13 @@
 #include <map>
 #include <set>
 
-#include "core/checkpoint/safetensors.h"
-#include "core/error.h"
-#include "core/hugging_face/config.h"
-#include "core/hugging_face/weights.h"
 #include "kernels/optimizer.h"
 #include "modalities/base/hugging_face_spec.h"
 #include "modalities/import.h"
 #include "modalities/model.h"
 #include "parallel/comm/thread.h"
 #include "parallel/mesh.h"
-#include "support/paths.h"
+#include "support/hugging_face_reference.h"
 #include "support/tiny_run.h"
 
 using namespace veomni;
@@ -27,65 +23,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Our own, and those beside the checkout.
-std::vector<fs::path> folders() {
-  const fs::path source(source_dir());
-  return {source / "test" / "fixtures" / "hf", source / ".." / "shared" / "fixtures" / "hf"};
-}
-
-const std::set<std::string> kOurs = {"llama",     "mistral", "qwen2", "qwen3",
-                                     "qwen3_moe", "mixtral", "gpt2",  "gpt_neox"};
-
-Json read_json(const fs::path& file) {
-  return Json::parse(read_text_file(file.string(), 64 << 20));
-}
+const std::set<std::string> kOurs = {"llama",   "mistral", "qwen2",    "qwen3",     "qwen3_moe",
+                                     "mixtral", "gpt2",    "gpt_neox", "qwen2_5_vl"};
 
 std::vector<fs::path> cases() {
   std::vector<fs::path> found;
-  for (const auto& folder : folders()) {
-    if (!fs::exists(folder)) continue;
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (!fs::exists(entry.path() / "reference.safetensors") ||
-          !fs::exists(entry.path() / "config.json"))
-        continue;
-      const auto config = read_json(entry.path() / "config.json");
-      if (kOurs.contains(config.value("model_type", ""))) found.push_back(entry.path());
-    }
-  }
-  std::sort(found.begin(), found.end());
+  for (const auto& directory : fixture_directories())
+    if (kOurs.contains(model_type_of(directory))) found.push_back(directory);
   return found;
 }
-
-/// reference.safetensors and reference.json of one directory.
-class Reference {
- public:
-  explicit Reference(const fs::path& directory)
-      : file_(directory / "reference.safetensors"),
-        json_(read_json(directory / "reference.json")) {}
-  bool has(const std::string& name) const { return file_.find(name) != nullptr; }
-  at::Tensor tensor(const std::string& name) const {
-    const auto& stored = file_.get(name);
-    const auto type = stored.dtype == "F32"   ? at::kFloat
-                      : stored.dtype == "I64" ? at::kLong
-                                              : at::kInt;
-    REQUIRE((stored.dtype == "F32" || stored.dtype == "I64" || stored.dtype == "I32"));
-    return at::from_blob(const_cast<void*>(stored.data), stored.shape, type).clone();
-  }
-  double tolerance(const std::string& name) const {
-    return json_.at("tolerance").at(name).get<double>();
-  }
-  const Json& json() const { return json_; }
-
- private:
-  SafetensorsFile file_;
-  Json json_;
-};
 
 /// A recipe that starts from the directory; its data is never read.
 Recipe recipe_from(const fs::path& directory, const TempDir& folder) {
   register_all_parts();
   Json changes = token_data(folder.path());
-  const auto config = read_json(directory / "config.json");
+  const auto config = config_of(directory);
   if (config.contains("num_experts_per_tok")) changes["model"]["base"]["balance"] = "pack";
   return read_recipe(write_from_recipe(folder.path(), directory, changes), {});
 }
@@ -120,6 +72,7 @@ ForwardOptions forward_options(const Model& model, const Batch& batch, bool trai
   options.train = train;
   options.first_micro_batch = true;
   options.use.text = true;
+  options.use.encoders.resize(batch.encoders.size(), true);
   options.step_tokens = static_cast<double>(batch.token_count() * ranks);
   for (const auto& term : model.losses())
     options.counts.push_back(term.name == "text" ? static_cast<double>(batch.text_labels * ranks)
@@ -145,14 +98,16 @@ struct Loaded {
         mesh(std::make_unique<Mesh>(world, MeshShape{1, world.size()})) {
     mesh->fill(context);
     model = build_model(recipe, recipe.base.vocab_size, context);
-    import_weights(*model, recipe.base, HuggingFaceWeights(recipe.from));
+    import_weights(model->shards(), recipe);
   }
 
-  at::Tensor logits(const Batch& batch) {
+  /// `image_embeds`: also filled, where the model has a vision encoder.
+  at::Tensor logits(const Batch& batch, at::Tensor* image_embeds = nullptr) {
     at::Tensor hidden;
     auto options = forward_options(*model, batch, false, ranks);
     options.probe = [&](const std::string& name, const at::Tensor& value) {
       if (name == "model.norm") hidden = value.clone();
+      if (image_embeds != nullptr && name.ends_with(".image_embeds")) *image_embeds = value.clone();
     };
     const at::NoGradGuard no_grad;
     model->forward(batch, options);
@@ -178,18 +133,23 @@ struct Loaded {
 };
 
 void check_forward(Loaded& ours, const Reference& reference) {
-  const auto batch = rows_batch(reference.tensor("input_ids"), reference.tensor("labels"));
+  auto batch = rows_batch(reference.tensor("input_ids"), reference.tensor("labels"));
+  add_images(batch, ours.recipe, reference, "");
   const auto expected = reference.tensor("logits");
-  CHECK(worst(ours.logits(batch), expected.view({-1, expected.size(-1)})) <
+  at::Tensor embeds;
+  CHECK(worst(ours.logits(batch, &embeds), expected.view({-1, expected.size(-1)})) <
         reference.tolerance("logits_abs"));
+  if (reference.has("image_embeds"))
+    CHECK(worst(embeds, reference.tensor("image_embeds")) <
+          reference.tolerance("image_embeds_abs"));
   CHECK(worst(ours.token_losses(batch), reference.tensor("token_loss").view({-1})) <
         reference.tolerance("token_loss_abs"));
 }
 
 void check_packed(Loaded& ours, const Reference& reference) {
-  const auto batch =
-      make_batch(reference.tensor("packed.input_ids"), reference.tensor("packed.labels"),
-                 reference.tensor("packed.cu_seqlens").to(at::kLong));
+  auto batch = make_batch(reference.tensor("packed.input_ids"), reference.tensor("packed.labels"),
+                          reference.tensor("packed.cu_seqlens").to(at::kLong));
+  add_images(batch, ours.recipe, reference, "packed.");
   CHECK(worst(ours.logits(batch), reference.tensor("packed.logits")) <
         reference.tolerance("packed_logits_abs"));
   CHECK(worst(ours.token_losses(batch), reference.tensor("packed.token_loss")) <
@@ -201,8 +161,21 @@ at::Tensor piece_of(const at::Tensor& tensor, const HuggingFacePiece& piece) {
   return tensor.view({-1}).slice(0, piece.begin, piece.begin + piece.count());
 }
 
+/// Of every parameter of the encoders.
+std::map<std::string, std::vector<HuggingFacePiece>> encoder_pieces(const Recipe& recipe) {
+  std::map<std::string, std::vector<HuggingFacePiece>> pieces;
+  for (const auto& part : recipe.encoders)
+    for (const auto& unit : specs()
+                                .get(SpecRegistry::Kind::encoder, part.type)
+                                .describe(part, base_sizes(recipe, recipe.base.vocab_size)))
+      for (const auto& parameter : unit.parameters) pieces[parameter.name] = parameter.pieces;
+  return pieces;
+}
+
 void check_gradients(Loaded& ours, const Reference& reference) {
-  const auto batch = rows_batch(reference.tensor("input_ids"), reference.tensor("labels"));
+  auto batch = rows_batch(reference.tensor("input_ids"), reference.tensor("labels"));
+  add_images(batch, ours.recipe, reference, "");
+  const auto of_encoders = encoder_pieces(ours.recipe);
   CHECK(std::abs(ours.backward(batch) - reference.json()["loss"]["loss"].get<double>()) <
         reference.tolerance("loss_abs"));
   const double global = reference.json()["gradients"]["global_l2"].get<double>();
@@ -210,7 +183,11 @@ void check_gradients(Loaded& ours, const Reference& reference) {
   for (const auto& name : ours.model->parameter_names()) {
     const auto gradient = ours.model->full_gradient(name);
     int64_t start = 0;
-    for (const auto& piece : hugging_face_pieces(name, gradient.sizes().vec(), ours.recipe.base)) {
+    const auto found = of_encoders.find(name);
+    for (const auto& piece :
+         found != of_encoders.end()
+             ? found->second
+             : hugging_face_pieces(name, gradient.sizes().vec(), ours.recipe.base)) {
       const auto mine = gradient.view({-1}).slice(0, start, start + piece.count());
       const auto theirs = piece_of(reference.tensor("grad." + piece.tensor), piece);
       squares[piece.tensor].first += (mine - theirs).square().sum().item<double>();
@@ -233,9 +210,9 @@ void check_generation(Loaded& ours, const Reference& reference) {
   for (int64_t i = 0; i < expected.size(0); ++i) {
     const auto bounds = at::arange(0, ids.size(0) + 1, ids.size(0));
     const at::NoGradGuard no_grad;
-    const auto next =
-        ours.model->next_token_logits(make_batch(ids, at::full_like(ids, kIgnore), bounds))
-            .argmax();
+    auto batch = make_batch(ids, at::full_like(ids, kIgnore), bounds);
+    add_images(batch, ours.recipe, reference, "gen.");
+    const auto next = ours.model->next_token_logits(batch).argmax();
     made.push_back(next.item<int64_t>());
     ids = at::cat({ids, next.view({1})});
   }
@@ -326,7 +303,7 @@ Distance follow_training(Loaded& ours, const Reference& reference, Communicator&
 TEST_CASE(
     "hugging face: fixtures give transformers' logits, losses, gradients, packs and greedy ids",
     "[hugging_face]") {
-  if (!fs::exists(folders().back())) WARN("skipped in part: no fixtures beside the checkout");
+  if (!fs::exists(fixture_folders().back())) WARN("skipped in part: no fixtures beside the checkout");
   for (const auto& directory : cases()) {
     INFO(directory.filename().string());
     const Reference reference(directory);
@@ -347,7 +324,7 @@ TEST_CASE(
     "the file",
     "[hugging_face]") {
   for (const char* name : {"gpt2", "gpt_neox", "mixtral", "llama_biases"}) {
-    const auto directory = folders().front() / name;
+    const auto directory = fixture_folders().front() / name;
     const TempDir folder;
     const Recipe recipe = recipe_from(directory, folder);
     const SafetensorsFile file(directory / "model.safetensors");

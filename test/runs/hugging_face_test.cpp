@@ -50,7 +50,8 @@ TEST_CASE("export: what was imported comes out bit for bit, whatever the ranks a
   if (!fs::exists(fixture("llama_gqa")))
     WARN("skipped in part: no fixtures beside the checkout");
   else
-    for (const char* name : {"llama_gqa_sharded", "qwen2_bias", "qwen3_moe"})
+    for (const char* name :
+         {"llama_gqa_sharded", "qwen2_bias", "qwen3_moe", "qwen2_5_vl_one_image"})
       directories.push_back(fixture(name));
   for (const auto& directory : directories) {
     for (const char* ranks : {"1", "2"}) {

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "modalities/encoder.h"
+
+namespace veomni {
+
+std::unique_ptr<Encoder> make_audio(const PartConfig& config, BuildContext& context);
+
+}  // namespace veomni
