@@ -1,6 +1,7 @@
 # veomni (the front) and libveomni_base.so know no LibTorch; libveomni_engine.so is loaded when a verb computes.
 file(GLOB base_sources CONFIGURE_DEPENDS
   core/*.cpp core/recipe/*.cpp core/data/*.cpp core/tokenizer/*.cpp core/template/*.cpp core/checkpoint/*.cpp core/hugging_face/*.cpp
+  core/generate/*.cpp
   core/report/*.cpp parallel/plan/*.cpp
   modalities/*_spec.cpp modalities/*/*_spec.cpp)
 add_library(veomni_base SHARED ${base_sources} modalities/all.cpp)

@@ -25,8 +25,9 @@ void add_ranks_option(CLI::App& verb, ComputeArguments& arguments) {
 }
 
 int compute(const std::string& verb, const ComputeArguments& arguments, Json options) {
-  const std::string recipe = recipe_file(arguments.recipe.recipe);
-  auto overrides = arguments.recipe.overrides;
+  ComputeArguments resolved = arguments;
+  auto& [recipe, overrides] = resolved.recipe;
+  recipe = recipe_file(arguments.recipe.recipe);
   if (recipe != arguments.recipe.recipe) {
     // A run's directory is its output, also after it has been moved.
     overrides.insert(overrides.begin(),
@@ -34,10 +35,14 @@ int compute(const std::string& verb, const ComputeArguments& arguments, Json opt
   }
   // Of ranks started by mpirun the first checks for all; the engine reads the recipe again on each.
   if (launched_rank() == 0 && !is_checkpoint(recipe)) (void)read_recipe(recipe, overrides);
+  return start_engine(verb, resolved, std::move(options));
+}
+
+int start_engine(const std::string& verb, const ComputeArguments& arguments, Json options) {
   options["json"] = arguments.json;
   const Json request{{"verb", verb},
-                     {"recipe", recipe},
-                     {"overrides", overrides},
+                     {"recipe", arguments.recipe.recipe},
+                     {"overrides", arguments.recipe.overrides},
                      {"options", std::move(options)}};
   if (arguments.ranks > 0) {
     require<ConfigError>(launched_size() == 1,

@@ -19,4 +19,7 @@ void add_ranks_option(CLI::App& verb, ComputeArguments& arguments);
 /// Returns the exit code.
 int compute(const std::string& verb, const ComputeArguments& arguments, Json options);
 
+/// The same for a target that is not read here: the engine says what is wrong with it.
+int start_engine(const std::string& verb, const ComputeArguments& arguments, Json options);
+
 }  // namespace veomni

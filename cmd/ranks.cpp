@@ -89,12 +89,19 @@ std::vector<std::string> rank_command(const Json& request) {
   const std::string program = std::filesystem::read_symlink("/proc/self/exe", error).string();
   std::vector<std::string> command{program, request["verb"], request["recipe"]};
   for (const Json& override : request["overrides"]) command.push_back(override);
-  for (const auto& [name, value] : request["options"].items()) {
-    if (value.is_boolean()) {
-      if (value.get<bool>()) command.push_back("--" + name);
-    } else {
-      command.push_back("--" + name);
-      command.push_back(value);
+  for (const auto& [name, given] : request["options"].items()) {
+    const std::string flag = "--" + name;
+    if (given.is_boolean()) {
+      if (given.get<bool>()) command.push_back(flag);
+      continue;
+    }
+    for (const Json& item : given.is_array() ? given : Json::array({given})) {
+      const std::string value = item.is_string() ? item.get<std::string>() : item.dump();
+      if (value.starts_with("-")) {
+        command.push_back(flag + "=" + value);  // or it would be another flag
+      } else {
+        command.insert(command.end(), {flag, value});
+      }
     }
   }
   return command;

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "kernels/cached_backends.h"
+
 // S samples, L tokens of one sample, N query heads, K key-value heads, H head size
 
 namespace veomni::kernels::reference {
@@ -81,6 +83,49 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
   }
   rows.push_back(at::zeros({tokens - begin[samples], queries, shape.head_dim}, heads.options()));
   return at::cat(rows).to(qkv.scalar_type()).reshape({tokens, queries * shape.head_dim});
+}
+
+void append_to_cache(const at::Tensor& qkv, const at::Tensor& k_weight, const at::Tensor& positions,
+                     const CachedRows& rows, const AttentionShape& shape) {
+  const at::NoGradGuard no_gradient;
+  const int64_t queries = shape.query_heads, keys = shape.key_value_heads, tokens = qkv.size(0);
+  const at::Tensor heads = widen(qkv).view({tokens, queries + 2 * keys, shape.head_dim});
+  const at::Tensor k = prepare(heads.narrow(1, queries, keys), k_weight, positions, shape);
+  const at::Tensor v = heads.narrow(1, queries + keys, keys);
+  const auto *slot = rows.slots.const_data_ptr<int64_t>(),
+             *place = rows.places.const_data_ptr<int64_t>();
+  for (int64_t t = 0; t < tokens; ++t) {
+    const auto put = [&](const at::Tensor& cache, const at::Tensor& value) {
+      cache.select(0, slot[t])
+          .select(1, place[t] / kCachePanel)
+          .select(2, place[t] % kCachePanel)
+          .copy_(value[t]);
+    };
+    put(rows.keys, k);
+    put(rows.values, v);
+  }
+}
+
+at::Tensor cached_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
+                            const at::Tensor& positions, const CachedRows& rows,
+                            const AttentionShape& shape) {
+  const at::NoGradGuard no_gradient;
+  const int64_t queries = shape.query_heads, keys = shape.key_value_heads, tokens = qkv.size(0);
+  const at::Tensor heads = widen(qkv).view({tokens, queries + 2 * keys, shape.head_dim});
+  const at::Tensor q = prepare(heads.narrow(1, 0, queries), q_weight, positions, shape);
+  const auto *slot = rows.slots.const_data_ptr<int64_t>(),
+             *place = rows.places.const_data_ptr<int64_t>();
+  const at::Tensor out = at::empty({tokens, queries * shape.head_dim}, qkv.options());
+  for (int64_t t = 0; t < tokens; ++t) {
+    const auto read = [&](const at::Tensor& cache) {  // [length, K, H]
+      return widen(
+          cache.select(0, slot[t]).permute({1, 3, 0, 2}).flatten(0, 1).narrow(0, 0, place[t] + 1));
+    };
+    const at::Tensor mixed =
+        attend(q.narrow(0, t, 1), read(rows.keys), read(rows.values), /*causal=*/false);
+    out[t].copy_(mixed.reshape({queries * shape.head_dim}));
+  }
+  return out;
 }
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {

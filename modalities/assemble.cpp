@@ -4,6 +4,9 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <cstring>
+
 namespace veomni {
 namespace {
 
@@ -22,6 +25,30 @@ void add_rows(float* out, const float* values, const int64_t* rows, int64_t coun
   });
 }
 
+/// The rows themselves, without laying the sources end to end: an embedding may be most of a model.
+at::Tensor copy_rows(const at::Tensor& places, at::TensorList sources) {
+  const int64_t tokens = places.size(0), columns = sources[0].size(1);
+  const auto row_bytes = static_cast<size_t>(columns) * sources[0].element_size();
+  const at::Tensor out = at::empty({tokens, columns}, sources[0].options());
+  auto* to = static_cast<char*>(out.mutable_data_ptr());
+  const auto* place = places.const_data_ptr<int64_t>();
+  for (int64_t t = 0; t < tokens; ++t, to += row_bytes) {
+    int64_t row = place[t];
+    size_t source = 0;
+    while (source < sources.size() && row >= sources[source].size(0))
+      row -= sources[source++].size(0);
+    TORCH_CHECK(row >= 0 && source < sources.size(), "assemble_rows: places[", t, "] is ", place[t],
+                ", which no source has");
+    std::memcpy(to,
+                static_cast<const char*>(sources[source].const_data_ptr()) +
+                    static_cast<size_t>(row) * row_bytes,
+                row_bytes);
+  }
+  return out;
+}
+
+bool plain(const at::Tensor& source) { return source.is_cpu() && source.is_contiguous(); }
+
 struct Assemble : torch::autograd::Function<Assemble> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& places,
                             at::TensorList sources) {
@@ -29,6 +56,8 @@ struct Assemble : torch::autograd::Function<Assemble> {
     for (const auto& source : sources) counts.push_back(source.size(0));
     context->saved_data["counts"] = counts;
     context->save_for_backward({places});
+    if (places.is_contiguous() && std::all_of(sources.begin(), sources.end(), plain))
+      return copy_rows(places, sources);
     const auto all = sources.size() == 1 ? sources[0] : at::cat(sources);
     return all.index_select(0, places.to(all.device()));
   }

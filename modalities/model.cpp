@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "core/error.h"
 #include "core/train/update.h"
@@ -86,13 +87,20 @@ class OmniModel : public Model {
     return out;
   }
 
-  at::Tensor next_token_logits(const Batch& batch) override {
+  at::Tensor next_token_logits(const Batch& batch, KeyValueCache* cache,
+                               const std::vector<int64_t>& slots) override {
+    const at::NoGradGuard no_gradient;
     auto root = root_.enter();
+    std::optional<CachedTexts> texts;
+    if (cache != nullptr) texts.emplace(*cache, slots, batch.cu_seqlens);
     PartUse use;
     for (const auto& input : batch.encoders) use.encoders.push_back(!input.arrays.empty());
-    const auto hidden = hidden_states(root, encode(batch, {}, use), batch, {}, nullptr);
-    const auto last = hidden.narrow(0, hidden.size(0) - 1, 1);
-    const auto logits = decoder_->lm_embed(last, root[token_weight_index()]).squeeze(0);
+    const auto hidden =
+        hidden_states(root, encode(batch, {}, use), batch, {}, nullptr, texts ? &*texts : nullptr);
+    if (texts) texts->advance();
+    const auto last = batch.cu_seqlens.narrow(0, 1, batch.cu_seqlens.size(0) - 1).to(at::kLong) - 1;
+    const auto logits = decoder_->lm_embed(hidden.index_select(0, last.to(hidden.device())),
+                                           root[token_weight_index()]);
     root.leave(logits);
     return logits;
   }
@@ -212,7 +220,8 @@ class OmniModel : public Model {
 
   /// Embeddings of text and special tokens, encoders' outputs in their places, blocks, final norm: [T, D].
   at::Tensor hidden_states(const UnitUse& root, const std::vector<at::Tensor>& encoded,
-                           const Batch& batch, const Pass& pass, RoutingSums* routing) {
+                           const Batch& batch, const Pass& pass, RoutingSums* routing,
+                           CachedTexts* cache = nullptr) {
     std::vector<at::Tensor> sources;
     if (vocab_size_ > 0) sources.push_back(root[root_index("model.embed_tokens.weight")]);
     sources.push_back(root[root_index("model.special_tokens.weight")]);
@@ -230,7 +239,7 @@ class OmniModel : public Model {
     }
     const auto x = add_positions(root, assemble_rows(places, sources), batch);
     pass.look("model.embed_tokens", x);
-    const TokenRow row{batch.positions, batch.cu_seqlens, batch.noise_keys};
+    const TokenRow row{batch.positions, batch.cu_seqlens, batch.noise_keys, cache};
     const auto stream = transformer_.forward(x, row, pass, routing);
     const auto hidden = final_norm(root, stream);
     pass.look("model.norm", hidden);

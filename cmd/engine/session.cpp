@@ -68,7 +68,7 @@ void Session::together(const std::function<void()>& phase) {
   }
 }
 
-void Session::build(const Recipe& recipe, const Json& state) {
+void Session::lay_out(const Recipe& recipe) {
   recipe_ = recipe;
   together([&] {
     plan_ = make_plan(recipe_, world().size());
@@ -80,8 +80,17 @@ void Session::build(const Recipe& recipe, const Json& state) {
   mesh_->fill(context_);
   context_.seed = recipe_.seed;
   context_.compute_bf16 = recipe_.train.precision == "bf16";
+}
+
+void Session::build(const Recipe& recipe, const Json& state) {
+  lay_out(recipe);
   together([&] { data_ = open_dataset(recipe_, state); });
   together([&] { model_ = build_model(recipe_, data_->vocab_size(), context_); });
+}
+
+void Session::build_model_alone(const Recipe& recipe, int64_t vocab_size) {
+  lay_out(recipe);
+  together([&] { model_ = build_model(recipe_, vocab_size, context_); });
 }
 
 void Session::clear() {

@@ -35,6 +35,9 @@ class Session {
   /// a checkpoint, or null. Collective.
   void build(const Recipe& recipe, const Json& state);
 
+  /// The same without a dataset, for a model with so many text ids. Collective.
+  void build_model_alone(const Recipe& recipe, int64_t vocab_size);
+
   const Recipe& recipe() const { return recipe_; }
   const Plan& plan() const { return plan_; }
   Mesh& mesh() { return *mesh_; }
@@ -44,6 +47,8 @@ class Session {
   void clear();
 
  private:
+  void lay_out(const Recipe& recipe);
+
   MpiSession& mpi_;
   Recipe recipe_;
   Plan plan_;

@@ -41,9 +41,19 @@ bool learns_text(const Recipe& recipe) {
 /// Every rank takes part; rank 0 shows the text.
 void show_sample(Session& session, const Recipe& recipe, int64_t step, RunLog* log) {
   if (!learns_text(recipe) || session.data().tokenizer() == nullptr) return;
-  const GenerateSettings settings{.tokens = 240, .context = text_context(recipe)};
-  const auto text = generate_text(session.model(), *session.data().tokenizer(), "\n", settings, {});
-  if (log != nullptr) log->sample(step, "generated text", text);
+  const Tokenizer& tokenizer = *session.data().tokenizer();
+  const auto prompt = tokenizer.encode("\n");
+  if (prompt.empty()) return;
+  const GenerationInput input{session.model(),
+                              &tokenizer,
+                              session.world(),
+                              {.max_new_tokens = 240,
+                               .temperature = 0.8,
+                               .vocab_size = tokenizer.vocab_size(),
+                               .context = text_context(recipe),
+                               .rolls = true}};
+  const auto made = generate(input, {prompt}).front();
+  if (log != nullptr) log->sample(step, "generated text", made.text);
 }
 
 struct Start {

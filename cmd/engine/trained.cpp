@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <optional>
 
-#include "core/checkpoint/checkpoint.h"
 #include "core/error.h"
 #include "core/recipe/checkpoint_recipe.h"
 #include "core/train/snapshot.h"
@@ -12,18 +11,18 @@
 
 namespace veomni {
 namespace fs = std::filesystem;
-namespace {
 
-struct Found {
-  Recipe recipe;
-  std::optional<Checkpoint> checkpoint;  ///< none: the weights of recipe.from
-};
-
-Found find_trained(const std::string& target, const std::vector<std::string>& overrides,
-                   const std::string& which) {
+Trained find_trained(const std::string& target, const std::vector<std::string>& overrides,
+                     const std::string& which) {
   const fs::path path = target;
   if (fs::is_directory(path)) {
-    Checkpoint checkpoint(path);
+    const auto found = is_checkpoint(path.string()) ? std::optional(path)
+                                                    : find_checkpoint(path, which, "--checkpoint");
+    require<ConfigError>(found.has_value(),
+                         "{}: holds neither a config.json nor a complete checkpoint; give a model "
+                         "directory, a trained run, a checkpoint or a recipe",
+                         target);
+    Checkpoint checkpoint(*found);
     return {recipe_of(checkpoint, overrides), checkpoint};
   }
   auto recipe = read_recipe(target, overrides);
@@ -35,6 +34,8 @@ Found find_trained(const std::string& target, const std::vector<std::string>& ov
                        recipe.output);
   return {std::move(recipe), Checkpoint(*found)};
 }
+
+namespace {
 
 /// The weights of model.from as they are; parts that the directory does not have keep their first values.
 void load_imported(Session& session, const Recipe& recipe) {
@@ -50,7 +51,7 @@ void load_imported(Session& session, const Recipe& recipe) {
 }  // namespace
 
 int64_t load_trained(Session& session, const Request& request) {
-  std::optional<Found> found;
+  std::optional<Trained> found;
   session.together([&] {
     found.emplace(find_trained(request.target, request.overrides,
                                request.options.value("checkpoint", "auto")));

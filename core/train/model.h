@@ -14,6 +14,7 @@
 namespace veomni {
 
 class Communicator;
+struct KeyValueCache;
 
 struct AdamWStep;
 
@@ -66,8 +67,12 @@ class Model {
   virtual ~Model() = default;
   virtual const std::vector<LossTerm>& losses() const = 0;
   virtual Output forward(const Batch& batch, const ForwardOptions& options) = 0;
-  /// Hidden states of text generation: logits [V] f32 of the token after the last of `ids`.
-  virtual at::Tensor next_token_logits(const Batch& batch) = 0;
+  /// Text generation: logits [S, V] f32 of the token after the last of each of the batch's samples.
+  /// With a cache the batch holds each text's new tokens alone (positions count from the text's
+  /// first), and slots [S] says where what came before is kept; a text's first call brings its first
+  /// tokens. Without gradient.
+  virtual at::Tensor next_token_logits(const Batch& batch, KeyValueCache* cache = nullptr,
+                                       const std::vector<int64_t>& slots = {}) = 0;
 
   virtual void begin_step(const PartUse& use) = 0;  ///< zeroes gradients, marks units used
   virtual void reduce_gradients() = 0;              ///< collective, after the last backward

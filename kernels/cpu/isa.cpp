@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "kernels/cpu/generation_loops.h"
 
 namespace veomni::kernels {
 namespace {
@@ -12,6 +13,7 @@ struct Entry {
   const char* name;
   bool (*supported)();
   Loops loops;
+  GenerationLoops generation;
 };
 
 #define VEOMNI_FILL(isa)                 \
@@ -40,13 +42,23 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vl");
 }
 
+#define VEOMNI_FILL_GENERATION(isa)    \
+  [] {                                 \
+    GenerationLoops loops;             \
+    isa::fill_cached_attention(loops); \
+    isa::fill_few_rows(loops);         \
+    return loops;                      \
+  }()
+
 const Entry* entries() {
-  static const Entry all[] = {{"sse2", [] { return true; }, VEOMNI_FILL(sse2)},
-                              {"avx2", has_avx2, VEOMNI_FILL(avx2)},
-                              {"avx512", has_avx512, VEOMNI_FILL(avx512)}};
+  static const Entry all[] = {
+      {"sse2", [] { return true; }, VEOMNI_FILL(sse2), VEOMNI_FILL_GENERATION(sse2)},
+      {"avx2", has_avx2, VEOMNI_FILL(avx2), VEOMNI_FILL_GENERATION(avx2)},
+      {"avx512", has_avx512, VEOMNI_FILL(avx512), VEOMNI_FILL_GENERATION(avx512)}};
   return all;
 }
 #undef VEOMNI_FILL
+#undef VEOMNI_FILL_GENERATION
 constexpr int kEntries = 3;
 
 const Entry* find(std::string_view name) {
@@ -80,6 +92,7 @@ const Entry& current() {
 }  // namespace
 
 const Loops& loops() { return current().loops; }
+const GenerationLoops& generation_loops() { return current().generation; }
 
 std::string isa_name() { return current().name; }
 

@@ -115,8 +115,7 @@ at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,
   const auto qkv = kernels::linear(x, weights[at_.qkv.weight], qkv_bias(weights));
   const auto q_weight = config_.qk_norm ? weights[at_.q_norm] : at::Tensor();
   const auto k_weight = config_.qk_norm ? weights[at_.k_norm] : at::Tensor();
-  const auto mixed = kernels::packed_attention(qkv, q_weight, k_weight, row.positions,
-                                               row.cu_seqlens, attention_shape());
+  const auto mixed = attend(qkv, q_weight, k_weight, row, attention_shape());
   return linear(mixed, weights, at_.output);
 }
 
@@ -135,7 +134,7 @@ at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x,
 
 Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, Routing* routing) {
   auto weights = unit_.enter();
-  if (runs_fused(in, pass)) {
+  if (row.cache == nullptr && runs_fused(in, pass)) {
     const auto [middle, fed] = fused(weights, in, row);
     auto out = weights.leave({middle, fed});
     return {out[0], out[1]};

@@ -10,6 +10,7 @@
 
 #include "kernels/attention.h"
 #include "modalities/base/block_spec.h"
+#include "modalities/base/cached_attention.h"
 #include "parallel/fsdp/unit.h"
 
 namespace veomni {
@@ -29,8 +30,10 @@ struct Pass {
 struct TokenRow {
   at::Tensor
       positions;  ///< [T] i64, or [3, T] with rope_sections; undefined without rotary embedding
-  at::Tensor cu_seqlens;  ///< [S + 1] i32 on the host
-  at::Tensor noise_keys;  ///< [T] i64
+  at::Tensor cu_seqlens;         ///< [S + 1] i32 on the host
+  at::Tensor noise_keys;         ///< [T] i64
+  CachedTexts* cache = nullptr;  ///< text generation: what the tokens' texts have been before
+  int64_t layer = 0;             ///< of the stack: which of the cache's
 };
 
 /// The residual stream between blocks: `sum` plus `branch`, which the next norm adds in the same pass.

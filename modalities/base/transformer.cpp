@@ -52,10 +52,13 @@ RoutingSums Transformer::sum_routing(const std::vector<Routing>& routing, int64_
 Stream Transformer::forward(const at::Tensor& x, const TokenRow& row, const Pass& pass,
                             RoutingSums* sums) {
   Stream stream{x, {}};
-  std::vector<Routing> routing(base_.num_experts > 0 ? blocks_.size() : 0);
+  const bool routes = base_.num_experts > 0 && (pass.train || sums != nullptr);
+  std::vector<Routing> routing(routes ? blocks_.size() : 0);
+  TokenRow own = row;
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+    own.layer = static_cast<int64_t>(layer);
     stream =
-        blocks_[layer]->forward(stream, row, pass, routing.empty() ? nullptr : &routing[layer]);
+        blocks_[layer]->forward(stream, own, pass, routing.empty() ? nullptr : &routing[layer]);
   }
   if (routing.empty()) return stream;
   if (sums != nullptr) *sums = sum_routing(routing, x.size(0));

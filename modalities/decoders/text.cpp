@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "kernels/cross_entropy.h"
+#include "kernels/linear.h"
 
 namespace veomni {
 namespace {
@@ -18,7 +19,7 @@ class Text : public Decoder {
   }
 
   at::Tensor lm_embed(const at::Tensor& hidden, const at::Tensor& token_weight) override {
-    return at::linear(hidden, token_weight).to(at::kFloat);
+    return kernels::linear(hidden, token_weight, {}).to(at::kFloat);
   }
 };
 
