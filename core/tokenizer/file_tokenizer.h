@@ -55,6 +55,7 @@ class FileTokenizer : public Tokenizer {
                               std::vector<TokenMark>& places) const;
   /// With the special tokens that the file's post-processor puts around a text.
   std::vector<int64_t> encode_with_special_tokens(std::string_view text) const;
+  const SpecialTokensAround& around() const { return parts_.around; }
   /// Special tokens are kept; ids that no token has are left out.
   std::string decode(const std::vector<int64_t>& ids) const override;
   /// The token as the file writes it, or null.

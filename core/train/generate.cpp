@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
+#include "core/data/tokenizer.h"
 #include "core/error.h"
 #include "core/recipe/recipe.h"
 #include "core/train/batch.h"
@@ -38,8 +39,10 @@ std::string generate_text(Model& model, const Tokenizer& tokenizer, const std::s
                           const GenerateSettings& settings,
                           const std::function<void(const std::string&)>& piece) {
   at::NoGradGuard no_gradient;
-  auto ids = tokenizer.encode(prompt);
-  require<ConfigError>(!ids.empty(), "generate: the prompt is empty; give at least one character");
+  auto ids = special_tokens_around(tokenizer).before;
+  const auto text = tokenizer.encode(prompt);
+  require<ConfigError>(!text.empty(), "generate: the prompt is empty; give at least one character");
+  ids.insert(ids.end(), text.begin(), text.end());
   auto generator = at::make_generator<at::CPUGeneratorImpl>(settings.seed);
   const auto start = ids.size();
   size_t shown = 0;
@@ -47,13 +50,13 @@ std::string generate_text(Model& model, const Tokenizer& tokenizer, const std::s
     auto logits = model.next_token_logits(context_batch(ids, settings.context)).cpu();
     ids.push_back(draw(logits.narrow(0, 0, tokenizer.vocab_size()), settings, generator));
     if (!piece) continue;
-    const auto text = tokenizer.decode({ids.begin() + static_cast<int64_t>(start), ids.end()});
+    const auto made = tokenizer.decode({ids.begin() + static_cast<int64_t>(start), ids.end()});
     // Bytes of an unfinished UTF-8 character wait for their last one.
-    if (!text.empty() && (static_cast<unsigned char>(text.back()) & 0x80) != 0 &&
+    if (!made.empty() && (static_cast<unsigned char>(made.back()) & 0x80) != 0 &&
         i + 1 < settings.tokens)
       continue;
-    piece(text.substr(shown));
-    shown = text.size();
+    piece(made.substr(shown));
+    shown = made.size();
   }
   return tokenizer.decode({ids.begin() + static_cast<int64_t>(start), ids.end()});
 }
