@@ -9,6 +9,7 @@
 #include "core/checkpoint/file_io.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/data/tokenizer.h"
+#include "core/data/tokenizer_export.h"
 #include "core/error.h"
 #include "core/hugging_face/config.h"
 #include "core/hugging_face/half.h"
@@ -207,13 +208,6 @@ int64_t write_rest(const Recipe& recipe, const Checkpoint& checkpoint,
   return static_cast<int64_t>(tensors.size());
 }
 
-/// Where the files of the tokenizer are that the model was trained with; empty: it had none.
-fs::path tokenizer_folder(const Recipe& recipe) {
-  if (!is_tokenizer_file(recipe.tokenizer)) return recipe.from;
-  const fs::path path = recipe.tokenizer;
-  return fs::is_directory(path) ? path : path.parent_path();
-}
-
 /// How to generate, where the model came without it: greedy, up to the tokenizer's eos_token.
 Json generation_config(const Recipe& recipe) {
   Json config{{"do_sample", false}};
@@ -223,6 +217,12 @@ Json generation_config(const Recipe& recipe) {
   const auto ids = FileTokenizer(recipe.tokenizer).encode(tokens["eos_token"].get<std::string>());
   if (ids.size() == 1) config["eos_token_id"] = ids[0];
   return config;
+}
+
+/// False where the folder has no such file.
+bool copy_file_of(const fs::path& folder, const char* name, const fs::path& directory) {
+  if (folder.empty() || !fs::is_regular_file(folder / name)) return false;
+  return fs::copy_file(folder / name, directory / name);
 }
 
 void write_configs(const Recipe& recipe, int64_t vocab_size, const ExportSettings& settings) {
@@ -235,18 +235,22 @@ void write_configs(const Recipe& recipe, int64_t vocab_size, const ExportSetting
                           : settings.dtype == "bf16" ? "bfloat16"
                                                      : "float16";
   write_json(settings.directory / "config.json", config);
-  const auto copy = [&](const fs::path& folder, const char* name) {
-    if (folder.empty() || !fs::is_regular_file(folder / name)) return false;
-    return fs::copy_file(folder / name, settings.directory / name);
-  };
+  for (const char* name : {"preprocessor_config.json", "video_preprocessor_config.json"})
+    copy_file_of(recipe.from, name, settings.directory);
+  if (!copy_file_of(recipe.from, "generation_config.json", settings.directory))
+    write_json(settings.directory / "generation_config.json", generation_config(recipe));
+}
+
+/// The recipe's own tokenizer; where samples were ids, that of the directory it started from.
+void write_tokenizer_files(const Recipe& recipe, const Checkpoint& checkpoint,
+                           const fs::path& directory) {
+  const Json data = checkpoint.state().value("data", Json::object());
+  const Json state = data.value("tokenizer", Json(nullptr));
+  if (state.is_object()) return write_tokenizer(state, recipe.tokenizer, directory);
   for (const char* name :
        {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
         "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja"})
-    copy(tokenizer_folder(recipe), name);
-  for (const char* name : {"preprocessor_config.json", "video_preprocessor_config.json"})
-    copy(recipe.from, name);
-  if (!copy(recipe.from, "generation_config.json"))
-    write_json(settings.directory / "generation_config.json", generation_config(recipe));
+    copy_file_of(recipe.from, name, directory);
 }
 
 }  // namespace
@@ -263,6 +267,7 @@ ExportResult export_hugging_face(const Recipe& recipe, const Checkpoint& checkpo
   fs::create_directories(settings.directory);
   ExportResult result;
   write_configs(recipe, vocab_size, settings);
+  write_tokenizer_files(recipe, checkpoint, settings.directory);
   write_weights(items.list, checkpoint, settings, result);
   result.rest = write_rest(recipe, checkpoint, items.exported, settings.directory);
   return result;

@@ -24,8 +24,9 @@ struct ExportResult {
 };
 
 /// Writes config.json, generation_config.json, the weights of the base model (and of the vision encoder that belongs to a
-/// Qwen2.5-VL) in safetensors (with an index where they take
-/// several files), and the tokenizer's files where training started from a directory that has them. Encoders, heads,
+/// Qwen2.5-VL) in safetensors (with an index where they take several files), and the tokenizer's files: those of the
+/// recipe's tokenizer, for characters and bytes an equivalent tokenizer.json; where samples were ids, those of the
+/// directory that training started from. Encoders, heads,
 /// readout and boundary tokens have no Hugging Face class: they go, in f32 and under our names, into
 /// veomni.safetensors, with the recipe beside them as veomni.json. Throws ConfigError when the base has no class in
 /// transformers, the directory is in use, or a value does not fit fp16.

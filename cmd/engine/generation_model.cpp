@@ -38,9 +38,7 @@ GenerationModel open_directory(Session& session, const Request& request, bool ig
   model.special_tokens = true;
   model.vocab_size = recipe.base.vocab_size;
   session.build_model_alone(recipe, model.vocab_size);
-  session.together([&] {
-    import_weights(session.model(), session.recipe().base, HuggingFaceWeights(request.target));
-  });
+  session.together([&] { import_weights(session.model().shards(), session.recipe()); });
   return model;
 }
 
@@ -79,6 +77,7 @@ GenerationModel open_trained(Session& session, const Request& request, bool igno
     model.tokenizer = restore_text(recipe, found->checkpoint);
     model.defaults = defaults_of_run(recipe, ignore_file);
   });
+  model.special_tokens = true;  // samples were trained with them
   model.vocab_size = found->recipe.base.vocab_size;
   if (model.tokenizer) {
     const int64_t known = model.tokenizer->vocab_size();
@@ -90,7 +89,7 @@ GenerationModel open_trained(Session& session, const Request& request, bool igno
     if (found->checkpoint)
       load_snapshot(*found->checkpoint, session.model(), nullptr);
     else  // a recipe that has not been trained yet
-      import_weights(session.model(), found->recipe.base, HuggingFaceWeights(found->recipe.from));
+      import_weights(session.model().shards(), found->recipe);
   });
   return model;
 }

@@ -5,6 +5,7 @@
 
 #include "core/data/source_tools.h"
 #include "core/data/text.h"
+#include "core/data/tokenizer.h"
 #include "core/error.h"
 
 namespace veomni {
@@ -94,9 +95,12 @@ SampleBuilder::SampleBuilder(int32_t number, const SourceConfig& config,
                          where);
     encoders_.push_back(
         text ? -1 : part_index(context.recipe->encoders, segment.part, where + ".sample"));
+    if (text && config.format != "tokens") last_text_ = encoders_.size() - 1;
   }
   chat_config_ = chat_config(config);
   if (chat_config_) chat_.emplace(*chat_config_, *context.tokenizer, context.recipe->tokenizer);
+  // A chat template writes its special tokens itself.
+  if (last_text_ != kNoText && !chat_) around_ = special_tokens_around(*context.tokenizer);
   for (const auto& target : config.targets) labels_.push_back(read_label(target));
 }
 
@@ -120,22 +124,24 @@ Sample SampleBuilder::build(int64_t index, uint64_t seed) const {
   sample.index = index;
   try {
     sample.weight = sample_weight(record);
-    for (size_t i = 0; i < config_.sample.size(); ++i) {
-      if (encoders_[i] < 0 && config_.format == "tokens")
-        add_ids(config_.sample[i], record, sample);
-      else if (encoders_[i] < 0 && chat_)
-        add_chat(config_.sample[i], record, sample);
-      else if (encoders_[i] < 0)
-        add_text(config_.sample[i], record, sample);
-      else
-        add_piece(i, record, seed, sample);
-    }
+    append_tokens(around_.before, around_.before, false, sample);
+    for (size_t i = 0; i < config_.sample.size(); ++i) add_segment(i, record, seed, sample);
     add_targets(record, sample);
     check(sample);
   } catch (const ConfigError& error) {
     throw ConfigError(source_.where(index) + ": " + error.what());
   }
   return sample;
+}
+
+void SampleBuilder::add_segment(size_t i, const Record& record, uint64_t seed,
+                                Sample& sample) const {
+  const SegmentConfig& segment = config_.sample[i];
+  if (encoders_[i] >= 0) return add_piece(i, record, seed, sample);
+  if (config_.format == "tokens") return add_ids(segment, record, sample);
+  if (chat_) return add_chat(segment, record, sample);
+  add_text(segment, record, sample);
+  if (i == last_text_) append_tokens(around_.after, around_.after, segment.learn, sample);
 }
 
 void SampleBuilder::add_chat(const SegmentConfig& segment, const Record& record,
@@ -262,7 +268,8 @@ double SampleBuilder::sample_weight(const Record& record) const {
 
 void SampleBuilder::check(const Sample& sample) const {
   const auto length = static_cast<int64_t>(sample.ids.size());
-  require<ConfigError>(length > 0,
+  const auto around = static_cast<int64_t>(around_.before.size() + around_.after.size());
+  require<ConfigError>(length > around,
                        "the sample has no tokens; give it text, or remove it from data.sources.{}",
                        config_.name);
   const int64_t most = context_.recipe->train.pack_tokens;

@@ -10,6 +10,7 @@
 #include "core/data/sample.h"
 #include "core/data/source.h"
 #include "core/data/token_stream.h"
+#include "core/tokenizer/post_processor.h"
 
 namespace veomni {
 
@@ -29,6 +30,8 @@ int32_t part_index(const std::vector<PartConfig>& parts, const std::string& name
 /// The fields that samples of the source read, without repetitions, in the order they are read.
 std::vector<std::string> needed_fields(const SourceConfig& config, const SampleContext& context);
 
+/// A sample with text is a whole text to its tokenizer: its special tokens stand before the sample's first segment and
+/// behind its last text segment, where they are learned as that segment is.
 class SampleBuilder {
  public:
   /// Of records; `context` and `source` must outlive the builder.
@@ -53,6 +56,8 @@ class SampleBuilder {
   /// A conversation as its chat template shows it.
   void add_chat(const SegmentConfig& segment, const Record& record, Sample& sample) const;
   void add_text(const SegmentConfig& segment, const Record& record, Sample& sample) const;
+  /// Segment `i` of the recipe, with what stands behind it.
+  void add_segment(size_t i, const Record& record, uint64_t seed, Sample& sample) const;
   void add_piece(size_t segment, const Record& record, uint64_t seed, Sample& sample) const;
   void add_targets(const Record& record, Sample& sample) const;
   void label_value(const Label& label, const Value& cell, double& value) const;
@@ -60,11 +65,15 @@ class SampleBuilder {
   double sample_weight(const Record& record) const;
   void check(const Sample& sample) const;
 
+  static constexpr size_t kNoText = ~size_t{0};
+
   int32_t number_;
   const SourceConfig& config_;
   const SampleContext& context_;
   const Source& source_;
   std::vector<int32_t> encoders_;  ///< of each segment; -1: text
+  size_t last_text_ = kNoText;     ///< segment that is encoded
+  SpecialTokensAround around_;     ///< of a sample with text
   std::vector<Label> labels_;
   std::optional<ChatConfig> chat_config_;  ///< of the formats of conversations
   std::optional<ChatEncoder> chat_;

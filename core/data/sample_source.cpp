@@ -6,6 +6,7 @@
 #include "core/data/file_bytes.h"
 #include "core/data/random.h"
 #include "core/data/source_tools.h"
+#include "core/data/tokenizer.h"
 #include "core/error.h"
 #include "core/recipe/chat_config.h"
 
@@ -149,11 +150,13 @@ class TextSamples : public SampleSource {
     require<ConfigError>(
         context_.tokenizer != nullptr,
         "data.sources.{}: text needs a tokenizer; add \"tokenizer\": \"characters\"", config_.name);
+    const auto around = special_tokens_around(*context_.tokenizer);
     std::vector<int64_t> ids;
     each_text([&](std::string_view text, const std::string& path) {
       try {
-        const auto more = context_.tokenizer->encode(text);
-        ids.insert(ids.end(), more.begin(), more.end());
+        // A file is one whole text, however it is cut later.
+        for (const auto& more : {around.before, context_.tokenizer->encode(text), around.after})
+          ids.insert(ids.end(), more.begin(), more.end());
       } catch (const ConfigError& error) {
         throw ConfigError(path + ": " + error.what());
       }

@@ -125,6 +125,11 @@ bool is_tokenizer_file(const std::string& kind) {
   return !kind.empty() && kind != "bytes" && kind != "characters";
 }
 
+SpecialTokensAround special_tokens_around(const Tokenizer& tokenizer) {
+  const auto* file = dynamic_cast<const FileTokenizer*>(&tokenizer);
+  return file != nullptr ? file->around() : SpecialTokensAround{};
+}
+
 std::unique_ptr<Tokenizer> restore_tokenizer(const Json& state, const std::string& recipe_kind) {
   const std::string kind = state.at("type").get<std::string>();
   if (kind == "bytes") return std::make_unique<BytesTokenizer>();

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/data/sample.h"
+#include "core/tokenizer/post_processor.h"
 
 namespace veomni {
 
@@ -22,6 +23,10 @@ std::unique_ptr<Tokenizer> make_tokenizer(const std::string& kind, const TextStr
 
 /// True when a recipe's `tokenizer` is a path.
 bool is_tokenizer_file(const std::string& kind);
+
+/// What stands around a whole text, as transformers puts it there (add_special_tokens): BOS before it, EOS behind, by the
+/// post-processor of the tokenizer's file. Nothing for characters and bytes.
+SpecialTokensAround special_tokens_around(const Tokenizer& tokenizer);
 
 /// A tokenizer from what its `state` gave. That of a file is read from the path `recipe_kind`;
 /// throws ConfigError where it is another file than then.

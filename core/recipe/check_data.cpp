@@ -237,8 +237,11 @@ class SourceCheck {
 void check_text(const Recipe& recipe, const Document& document, const Usage& usage) {
   if (usage.text && recipe.tokenizer.empty()) {
     document.fail_value({},
-                        "missing key 'tokenizer' (how text becomes tokens); give \"characters\", "
-                        "\"bytes\" or a path");
+                        recipe.from.empty()
+                            ? "missing key 'tokenizer' (how text becomes tokens); give "
+                              "\"characters\", \"bytes\" or a path"
+                            : "missing key 'tokenizer' (how text becomes tokens): model.from holds "
+                              "neither tokenizer.json nor tokenizer.model; give a path");
   }
   if (!usage.text && !recipe.tokenizer.empty()) {
     document.fail_key({"tokenizer"},

@@ -10,7 +10,8 @@
 namespace veomni {
 
 /// model.from: `recipe` gets the model.base that the directory's config.json describes; likewise encoders with "from".
-/// What the recipe says itself must agree with it.
+/// What the recipe says itself must agree with it. Text to encode without the key "tokenizer" gets the directory's
+/// tokenizer.json or tokenizer.model.
 void apply_from(Json& recipe, const Document& document, const std::string& recipe_path);
 
 /// Defaults of the base model that depend on other keys, and the sizes that must divide. `base` is

@@ -20,14 +20,35 @@ bool is_free(const std::string& key, const Json& base) {
   return base.contains("rope_theta") && rope.value("rope_type", "default") != "dynamic";
 }
 
-/// Text to encode, or ids.
-bool has_text(const Json& recipe) {
-  if (recipe.contains("tokenizer")) return true;
+/// What samples hold of text: ids as they are, or text to encode. The recipe has not been checked yet.
+struct TextUse {
+  bool ids = false, text = false;
+};
+
+TextUse text_use(const Json& recipe) {
+  TextUse use;
   const auto sources = Json::json_pointer("/data/sources");
-  if (!recipe.contains(sources) || !recipe.at(sources).is_array()) return false;
-  for (const Json& source : recipe.at(sources))
-    if (source.is_object() && source.value("format", Json(nullptr)) == "tokens") return true;
-  return false;
+  if (!recipe.contains(sources) || !recipe.at(sources).is_array()) return use;
+  for (const Json& source : recipe.at(sources)) {
+    if (!source.is_object()) continue;
+    const bool ids = source.value("format", Json(nullptr)) == "tokens";
+    const Json sample = source.value("sample", Json(nullptr));
+    const bool text =
+        sample.is_array() && std::any_of(sample.begin(), sample.end(), [](const Json& s) {
+          return s.is_object() && s.value("part", Json(nullptr)) == "text";
+        });
+    (ids ? use.ids : use.text) |= ids || text;
+  }
+  return use;
+}
+
+/// The directory's own tokenizer, where the recipe has text to encode and names none.
+void apply_tokenizer(Json& recipe, const std::filesystem::path& directory) {
+  for (const char* name : {"tokenizer.json", "tokenizer.json.gz", "tokenizer.model"}) {
+    if (!std::filesystem::is_regular_file(directory / name)) continue;
+    recipe["tokenizer"] = (directory / name).string();
+    return;
+  }
 }
 
 /// A part of a run's own recipe holds every key; going on with the run does not need the directory.
@@ -104,7 +125,10 @@ void apply_base_from(Json& recipe, const std::filesystem::path& folder, const Do
   // A run's own recipe holds the whole base; going on with the run does not need the directory.
   if (given.contains("hidden_size") && !std::filesystem::exists(directory / "config.json")) return;
   Json base = read_hugging_face_config(directory);
-  if (!has_text(recipe)) base.erase("vocab_size");  // such a model has no token embedding
+  const TextUse use = text_use(recipe);
+  if (use.text && !recipe.contains("tokenizer")) apply_tokenizer(recipe, directory);
+  if (!use.ids && !recipe.contains("tokenizer"))
+    base.erase("vocab_size");  // such a model has no token embedding
   for (const auto& [key, value] : given.items()) {
     if (base.contains(key) && base[key] != value && !is_free(key, base))
       document.fail_value(

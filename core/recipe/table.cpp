@@ -112,7 +112,7 @@ Key recipe_key() {
           {.name = "tokenizer",
            .type = Type::string,
            .doc = "how text becomes tokens: characters, bytes, or the path of a tokenizer.json, a "
-                  "tokenizer.model, or a directory that holds one",
+                  "tokenizer.model, or a directory that holds one; that of model.from by default",
            .minimum = 1,
            .maximum = 4096},
           data_key(),

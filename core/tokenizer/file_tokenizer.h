@@ -60,6 +60,7 @@ class FileTokenizer : public Tokenizer {
     const AddedToken* added = parts_.added.find(id);
     return added != nullptr && added->special;
   }
+  const SpecialTokensAround& around() const { return parts_.around; }
   /// Special tokens are kept; ids that no token has are left out.
   std::string decode(const std::vector<int64_t>& ids) const override;
   /// The token as the file writes it, or null.

@@ -2,6 +2,7 @@
 
 #include "core/data/text.h"
 #include "core/tokenizer/byte_alphabet.h"
+#include "core/tokenizer/charsmap.h"
 #include "core/tokenizer/unicode.h"
 
 namespace veomni {
@@ -111,6 +112,29 @@ Made make_replace(Component& json) {
   });
 }
 
+Made make_precompiled(Component& json) {
+  const std::string where = json.at("precompiled_charsmap");
+  const std::string bytes = decode_base64(json.text("precompiled_charsmap"), where);
+  const auto map = std::make_shared<const Charsmap>(bytes, where);
+  return simple([map](std::string& text, Workspace&) { apply_charsmap_to_graphemes(*map, text); });
+}
+
+/// What SentencePiece calls nmt: controls go, rare spaces become ' ' (tokenizers' normalizer Nmt).
+void apply_nmt(std::string& text) {
+  const auto dropped = [](int32_t c) {
+    return (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F ||
+           c == 0x9F;
+  };
+  const auto space = [](int32_t c) {
+    return c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 ||
+           (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+           c == 0xFEFF || c == 0xFFFD;
+  };
+  map_code_points(text, [&](int32_t code, std::string& out) {
+    if (!dropped(code)) append_utf8(space(code) ? ' ' : code, out);
+  });
+}
+
 Made make_sequence(Component& json) {
   std::vector<std::shared_ptr<Normalizer>> parts;
   const FileJson& list = json.array("normalizers");
@@ -142,10 +166,12 @@ Made make_known(const std::string& type, Component& json) {
       append_byte_characters(text, out);
       text.swap(out);
     });
+  if (type == "Precompiled") return make_precompiled(json);
+  if (type == "Nmt") return simple([](std::string& text, Workspace&) { apply_nmt(text); });
   if (type == "Sequence") return make_sequence(json);
   json.refuse_type("normalizer", type,
                    "NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, BertNormalizer, Replace, "
-                   "Prepend, Strip, ByteLevel, Sequence");
+                   "Prepend, Strip, ByteLevel, Precompiled, Nmt, Sequence");
 }
 
 }  // namespace
@@ -156,6 +182,17 @@ std::unique_ptr<Normalizer> make_normalizer(const FileJson& json, const std::str
   auto made = make_known(component.text("type"), component);
   component.finish();
   return made;
+}
+
+std::unique_ptr<Normalizer> make_charsmap_normalizer(std::string_view rules,
+                                                     const std::string& where,
+                                                     std::unique_ptr<Normalizer> rest) {
+  const auto map = std::make_shared<const Charsmap>(rules, where);
+  return simple([map, then = std::shared_ptr<Normalizer>(std::move(rest))](std::string& text,
+                                                                           Workspace& work) {
+    apply_charsmap(*map, text);
+    then->apply(text, work);
+  });
 }
 
 std::unique_ptr<Regex> make_pattern(Component& component, const std::string& key) {

@@ -17,9 +17,14 @@ class Normalizer {
 };
 
 /// NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, BertNormalizer, Replace, Prepend, Strip,
-/// ByteLevel, Sequence. Null for a JSON null. Throws ConfigError `where: …` for others and for
+/// ByteLevel, Precompiled, Nmt, Sequence. Null for a JSON null. Throws ConfigError `where: …` for others and for
 /// options it does not know.
 std::unique_ptr<Normalizer> make_normalizer(const FileJson& json, const std::string& where);
+
+/// SentencePiece's own normalization by its rules (core/tokenizer/charsmap.h), then `rest`. Throws ConfigError `where: …`.
+std::unique_ptr<Normalizer> make_charsmap_normalizer(std::string_view rules,
+                                                     const std::string& where,
+                                                     std::unique_ptr<Normalizer> rest);
 
 /// The pattern of Replace and Split: {"String": "…"} or {"Regex": "…"}. A String may be empty, and
 /// then nothing matches: null.

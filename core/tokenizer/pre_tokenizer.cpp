@@ -5,6 +5,7 @@
 #include "core/tokenizer/cut_spans.h"
 #include "core/tokenizer/normalizer.h"
 #include "core/tokenizer/unicode.h"
+#include "core/tokenizer/unicode_versions.h"
 
 namespace veomni {
 namespace {
@@ -22,8 +23,10 @@ constexpr std::string_view kWhitespaceWords =
 
 void cut_by_regex(const Regex& regex, bool invert, std::string_view piece, RegexScratch& scratch,
                   SpanCutter& cutter) {
+  std::string copy;
+  const std::string_view seen = for_regex(piece, copy);
   size_t begin = 0, end = 0;
-  for (size_t at = 0; at < piece.size() && regex.find(piece, at, begin, end, scratch); at = end) {
+  for (size_t at = 0; at < seen.size() && regex.find(seen, at, begin, end, scratch); at = end) {
     cutter.add(begin, invert);
     cutter.add(end, !invert);
   }

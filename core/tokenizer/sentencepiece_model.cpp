@@ -36,7 +36,6 @@ struct Model {
   bool byte_fallback = false, whitespace_as_suffix = false;
   bool dummy_prefix = true, remove_extra_whitespaces = true, escape_whitespaces = true;
   std::string rules;  // precompiled_charsmap
-  std::string normalization = "nmt_nfkc";
 };
 
 [[noreturn]] void refuse(const std::string& file, const std::string& what,
@@ -73,7 +72,6 @@ void read_trainer(std::string_view message, const std::string& file, Model& mode
 void read_normalizer(std::string_view message, const std::string& file, Model& model) {
   WireReader reader(message, file + ": normalizer_spec");
   for (WireField field; reader.next(field);) {
-    if (field.number == 1) model.normalization = reader.bytes_of(field);
     if (field.number == 2) model.rules = reader.bytes_of(field);
     if (field.number == 3) model.dummy_prefix = reader.integer_of(field) != 0;
     if (field.number == 4) model.remove_extra_whitespaces = reader.integer_of(field) != 0;
@@ -92,11 +90,6 @@ Model read_message(const std::string& bytes, const std::string& file) {
     if (field.number == 3) read_normalizer(reader.bytes_of(field), file, model);
   }
   if (model.pieces.empty()) refuse(file, "holds no pieces", "is it a SentencePiece model?");
-  if (!model.rules.empty())
-    refuse(file,
-           fmt::format("the normalization '{}' (precompiled_charsmap) is not supported",
-                       shown(model.normalization)),
-           "use a model trained with 'identity', or its tokenizer.json");
   if (model.whitespace_as_suffix)
     refuse(file, "treat_whitespace_as_suffix is not supported", "use another tokenizer");
   if (!model.escape_whitespaces)
@@ -205,6 +198,9 @@ TokenizerParts read_sentencepiece_model(const std::string& bytes, const std::str
   const Model model = read_message(bytes, file);
   TokenizerParts parts;
   parts.normalizer = make_normalizer(normalizer_of(model), file);
+  if (!model.rules.empty())
+    parts.normalizer = make_charsmap_normalizer(model.rules, file + ": precompiled_charsmap",
+                                                std::move(parts.normalizer));
   parts.model = model.type == kBpe ? build_bpe(model, file) : build_unigram(model, file);
   parts.decoder = make_token_decoder(decoder_of(model), file);
   Workspace work;

@@ -8,6 +8,7 @@
 
 #include "core/data/text.h"
 #include "core/error.h"
+#include "core/tokenizer/unicode_versions.h"
 
 namespace veomni {
 namespace {
@@ -29,6 +30,19 @@ void append_normalized(std::string_view text, int options, std::string& out) {
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
   require<Error>(length >= 0, "utf8proc_map: {}", utf8proc_errmsg(length));
   out.append(reinterpret_cast<const char*>(mapped), static_cast<size_t>(length));
+}
+
+/// Characters that normal forms leave alone part the text.
+void append_in_pieces(std::string_view text, int options, std::string& out) {
+  size_t begin = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t here = at;
+    if (!stays_in_normal_forms(read_code_point(text, at))) continue;
+    if (begin < here) append_normalized(text.substr(begin, here - begin), options, out);
+    out.append(text.substr(here, at - here));
+    begin = at;
+  }
+  if (begin < text.size()) append_normalized(text.substr(begin), options, out);
 }
 
 }  // namespace
@@ -105,10 +119,25 @@ std::string normalize_unicode(std::string_view text, NormalForm form) {
     if (end == text.size()) last = end;
     out.append(text.substr(begin, last - begin));
     while (end < text.size() && !plain(end)) end += code_point_bytes(text[end]);
-    if (last < end) append_normalized(text.substr(last, end - last), options, out);
+    if (last < end) append_in_pieces(text.substr(last, end - last), options, out);
     begin = end;
   }
   return out;
+}
+
+void each_grapheme(std::string_view text, const std::function<void(std::string_view)>& visit) {
+  size_t begin = 0;
+  int32_t state = 0, last = -1;
+  for (size_t at = 0; at < text.size();) {
+    const size_t here = at;
+    const int32_t code = read_code_point(text, at);
+    if (last >= 0 && utf8proc_grapheme_break_stateful(last, code, &state)) {
+      visit(text.substr(begin, here - begin));
+      begin = here;
+    }
+    last = code;
+  }
+  if (begin < text.size()) visit(text.substr(begin));
 }
 
 size_t find_invalid_utf8(std::string_view text) {

@@ -2,6 +2,7 @@
 // What tokenizers ask of Unicode: classes of code points, lower case and the normal forms.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,9 @@ enum class NormalForm { nfc, nfd, nfkc, nfkd };
 
 /// `text`, which is valid UTF-8, in a normal form (UAX #15).
 std::string normalize_unicode(std::string_view text, NormalForm form);
+
+/// Calls `visit` with each grapheme cluster (UAX #29, extended) of valid UTF-8.
+void each_grapheme(std::string_view text, const std::function<void(std::string_view)>& visit);
 
 /// The byte where `text` stops being UTF-8, or npos.
 size_t find_invalid_utf8(std::string_view text);
