@@ -1,4 +1,4 @@
-// veomni generate MODEL --prompt TEXT | --tokens 1,2,3 | --prompts FILE: continues texts with a model.
+// veomni generate MODEL --prompt TEXT | --tokens 1,2,3 | --prompts FILE | --messages FILE: continues texts with a model.
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -11,7 +11,7 @@ namespace veomni {
 namespace {
 
 struct GenerateOptions {
-  std::string checkpoint = "auto", prompts_file;
+  std::string checkpoint = "auto", prompts_file, messages_file;
   std::vector<std::string> prompts, tokens, stop, stop_ids;
   int64_t max_new_tokens = 256, top_k = 0, seed = 1, batch_size = 32;
   double temperature = 1, top_p = 1, min_p = 0, repetition_penalty = 1;
@@ -26,6 +26,10 @@ void add_input_options(CLI::App& verb, GenerateOptions& options) {
   verb.add_option("--prompts", options.prompts_file,
                   "file of prompts, one text a line; FILE.jsonl: texts, lists of ids, or objects "
                   "with \"prompt\" or \"input_ids\"");
+  verb.add_option(
+      "--messages", options.messages_file,
+      "file of a conversation to answer, by the model's chat template: a list of messages, or "
+      "an object with \"messages\" and \"tools\"; FILE.jsonl: one a line");
   verb.add_option("--checkpoint", options.checkpoint,
                   "of a run: auto (the newest), a step, or a directory")
       ->capture_default_str();
@@ -67,9 +71,11 @@ void add_sampling_options(CLI::App& verb, GenerateOptions& options) {
 
 /// What cannot be said in a request, or says nothing.
 void check_inputs(const GenerateOptions& options) {
-  require<ConfigError>(
-      !options.prompts.empty() + !options.tokens.empty() + !options.prompts_file.empty() == 1,
-      "generate: give one of --prompt, --tokens and --prompts, to say what to continue");
+  require<ConfigError>(!options.prompts.empty() + !options.tokens.empty() +
+                               !options.prompts_file.empty() + !options.messages_file.empty() ==
+                           1,
+                       "generate: give one of --prompt, --tokens, --prompts and --messages, to say "
+                       "what to continue");
   for (const auto& text : options.prompts) check_utf8(text, "--prompt");
   for (const auto& text : options.stop) {
     check_utf8(text, "--stop");
@@ -93,6 +99,7 @@ Json given_options(const CLI::App& verb, const GenerateOptions& options) {
     if (verb.count(std::string("--") + name) > 0) json[name] = value;
   };
   put("prompts", options.prompts_file);
+  put("messages", options.messages_file);
   put("max-new-tokens", options.max_new_tokens);
   put("temperature", options.temperature);
   put("top-k", options.top_k);

@@ -7,6 +7,7 @@
 #include "cmd/engine/request.h"
 #include "cmd/engine/session.h"
 #include "core/error.h"
+#include "core/template/chat_template.h"
 #include "core/train/generate.h"
 
 namespace veomni {
@@ -14,11 +15,15 @@ namespace {
 
 std::vector<Prompt> prompts_of(const Json& options) {
   std::vector<Prompt> prompts;
+  if (options.contains("messages"))
+    prompts = read_conversations(options.at("messages").get<std::string>());
   if (options.contains("prompts")) prompts = read_prompts(options.at("prompts").get<std::string>());
   for (const Json& text : options.at("prompt"))
-    prompts.push_back({text.get<std::string>(), {}, true, "--prompt"});
+    prompts.push_back({.text = text.get<std::string>(), .where = "--prompt"});
   for (const Json& ids : options.at("tokens"))
-    prompts.push_back({"", parse_ids(ids.get<std::string>(), "--tokens"), false, "--tokens"});
+    prompts.push_back({.ids = parse_ids(ids.get<std::string>(), "--tokens"),
+                       .is_text = false,
+                       .where = "--tokens"});
   return prompts;
 }
 
@@ -48,6 +53,15 @@ GenerationSettings settings_of(const Json& options, const GenerationModel& model
   for (const Json& text : options.at("stop"))
     settings.stop_texts.push_back(text.get<std::string>());
   return settings;
+}
+
+/// An answer ends with its turn, also where no generation_config.json says so.
+void end_turns(const GenerationModel& model, const Json& options, GenerationSettings& settings) {
+  if (!settings.stop_ids.empty() || options.value("ignore-eos", false)) return;
+  const Json tokens = read_special_tokens(model.tokenizer_path);
+  if (!tokens.contains("eos_token")) return;
+  const auto ids = model.tokenizer->encode(tokens["eos_token"].get<std::string>());
+  if (ids.size() == 1) settings.stop_ids = ids;
 }
 
 void check_settings(const GenerationSettings& settings, const GenerationModel& model,
@@ -91,7 +105,7 @@ class Printer {
     if (!text_) {
       fmt::print("{}{}", begun_ ? "," : "", id);
     } else {
-      fmt::print("{}{}", begun_ ? "" : prompts_[0].text, piece);
+      fmt::print("{}{}", begun_ ? "" : shown(prompts_[0]), piece);
     }
     begun_ = true;
     std::fflush(stdout);
@@ -107,6 +121,11 @@ class Printer {
   }
 
  private:
+  /// A text goes on after its prompt; an answer stands alone.
+  static std::string shown(const Prompt& prompt) {
+    return prompt.messages.is_null() ? prompt.text : "";
+  }
+
   void print(const Prompt& prompt, const Generated& made) const {
     if (json_) {
       Json line = {{"index", next_}};
@@ -119,7 +138,7 @@ class Printer {
     } else if (streams_) {
       fmt::print("\n");
     } else if (text_) {
-      fmt::print("{}{}{}\n", next_ > 0 ? "\n" : "", prompt.text, made.text);
+      fmt::print("{}{}{}\n", next_ > 0 ? "\n" : "", shown(prompt), made.text);
     } else {
       fmt::print("{}\n", joined(made.ids));
     }
@@ -141,6 +160,8 @@ int run_generate(const Request& request, MpiSession& mpi) {
   GenerationSettings settings;
   session.together([&] {
     settings = settings_of(request.options, model);
+    render_messages(prompts, model.tokenizer_path, request.target);
+    if (request.options.contains("messages")) end_turns(model, request.options, settings);
     check_settings(settings, model, request.target);
     const bool bounded = settings.context > 0 && !settings.rolls;
     encode_prompts(prompts, {.tokenizer = model.tokenizer.get(),

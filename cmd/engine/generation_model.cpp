@@ -32,8 +32,9 @@ GenerationModel open_directory(Session& session, const Request& request, bool ig
         request.target);
     recipe = recipe_of_directory(request.target, request.overrides);
     model.defaults = read_generation_defaults(request.target, ignore_file);
-    if (holds_tokenizer(request.target))
-      model.tokenizer = std::make_unique<FileTokenizer>(request.target);
+    if (!holds_tokenizer(request.target)) return;
+    model.tokenizer = std::make_unique<FileTokenizer>(request.target);
+    model.tokenizer_path = request.target;
   });
   model.special_tokens = true;
   model.vocab_size = recipe.base.vocab_size;
@@ -76,6 +77,8 @@ GenerationModel open_trained(Session& session, const Request& request, bool igno
                          request.target);
     model.tokenizer = restore_text(recipe, found->checkpoint);
     model.defaults = defaults_of_run(recipe, ignore_file);
+    if (model.tokenizer && is_tokenizer_file(recipe.tokenizer))
+      model.tokenizer_path = recipe.tokenizer;
   });
   model.special_tokens = true;  // samples were trained with them
   model.vocab_size = found->recipe.base.vocab_size;

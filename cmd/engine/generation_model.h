@@ -13,6 +13,7 @@ namespace veomni {
 struct GenerationModel {
   std::unique_ptr<Tokenizer> tokenizer;  ///< null: a directory without one
   GenerationDefaults defaults;
+  std::string tokenizer_path;   ///< its directory or file; empty where it is none
   bool special_tokens = false;  ///< prompts get those the tokenizer puts around a text
   int64_t vocab_size = 0;       ///< ids the model has
 };

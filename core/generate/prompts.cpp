@@ -6,6 +6,7 @@
 #include "core/data/text.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/template/chat_template.h"
 #include "core/tokenizer/file_tokenizer.h"
 
 namespace veomni {
@@ -48,9 +49,9 @@ void encode(Prompt& prompt, const PromptEncoding& encoding) {
                        prompt.where, encoding.model);
   try {
     const auto* from_file = dynamic_cast<const FileTokenizer*>(encoding.tokenizer);
-    prompt.ids = encoding.special_tokens && from_file != nullptr
-                     ? from_file->encode_with_special_tokens(prompt.text)
-                     : encoding.tokenizer->encode(prompt.text);
+    const bool around = encoding.special_tokens && prompt.messages.is_null();
+    prompt.ids = around && from_file != nullptr ? from_file->encode_with_special_tokens(prompt.text)
+                                                : encoding.tokenizer->encode(prompt.text);
   } catch (const ConfigError& error) {
     throw ConfigError(fmt::format("{}: {}", prompt.where, error.what()));
   }
@@ -94,6 +95,54 @@ std::vector<Prompt> read_prompts(const std::string& file) {
   }
   require<ConfigError>(!prompts.empty(), "{}: holds no prompt; give one a line", file);
   return prompts;
+}
+
+namespace {
+
+Prompt conversation_of(Json value, const std::string& where) {
+  Prompt prompt{.where = where};
+  if (value.is_object()) {
+    prompt.tools = value.value("tools", Json(nullptr));
+    value = value.value("messages", Json(nullptr));
+  }
+  require<ConfigError>(value.is_array() && !value.empty(),
+                       "{}: is no conversation; give a list of messages, or an object with "
+                       "\"messages\"",
+                       where);
+  prompt.messages = std::move(value);
+  return prompt;
+}
+
+}  // namespace
+
+std::vector<Prompt> read_conversations(const std::string& file) {
+  const std::string bytes = read_text_file(file, kFileBytes);
+  if (!file.ends_with(".jsonl"))
+    return {conversation_of(parse_located_json(bytes, file).value, file)};
+  std::vector<Prompt> prompts;
+  LineReader lines(bytes);
+  for (std::string_view line; lines.next(line);) {
+    if (trim(line).empty()) continue;
+    const std::string where = fmt::format("{}:{}", file, lines.number());
+    prompts.push_back(conversation_of(parse_located_json(line, where).value, where));
+  }
+  require<ConfigError>(!prompts.empty(), "{}: holds no conversation; give one a line", file);
+  return prompts;
+}
+
+void render_messages(std::vector<Prompt>& prompts, const std::string& tokenizer_path,
+                     const std::string& model) {
+  for (auto& prompt : prompts) {
+    if (prompt.messages.is_null()) continue;
+    require<ConfigError>(!tokenizer_path.empty(),
+                         "--messages: {} has no tokenizer with a chat template; give --prompt",
+                         model);
+    try {
+      prompt.text = chat_prompt(tokenizer_path, prompt.messages, prompt.tools);
+    } catch (const ConfigError& error) {
+      throw ConfigError(fmt::format("{}: {}", prompt.where, error.what()));
+    }
+  }
 }
 
 void encode_prompts(std::vector<Prompt>& prompts, const PromptEncoding& encoding) {

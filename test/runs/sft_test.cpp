@@ -1,4 +1,5 @@
 // The shipped recipe for fine-tuning on conversations, made small: trained, exported, asked.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 
@@ -64,11 +65,44 @@ TEST_CASE("sft: conversations train, on two ranks as on one; export brings the t
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
     CHECK(text_of((folder / "hf") / name) == text_of(tokenizer / name));
   CHECK(Json::parse(text_of((folder / "hf") / "generation_config.json"))["eos_token_id"] == 2);
-  const auto said =
-      run_veomni({"generate", (folder / "one").string(), "--prompt",
-                  "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n", "--tokens", "4"});
-  INFO(said.err);
-  CHECK(said.code == 0);
+  std::ofstream((folder / "hi.json").string()) << R"([{"role": "user", "content": "hi"}])";
+  for (const char* model : {"one", "hf"}) {
+    const auto said =
+        run_veomni({"generate", (folder / model).string(), "--messages",
+                    (folder / "hi.json").string(), "--max-new-tokens", "4", "--json"});
+    INFO(said.err);
+    REQUIRE(said.code == 0);
+    const Json answer = Json::parse(said.out);
+    CHECK(answer["prompt"] == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+    CHECK(answer["prompt_ids"].size() > 0);
+    CHECK(answer["ids"].size() <= 4);
+  }
+}
+
+TEST_CASE("generate --messages: what is no conversation, or has no template, is one line",
+          "[runs][sft]") {
+  const TempDir folder;
+  const fs::path fixture = fs::path(source_dir()) / "test/fixtures/hf/llama_biases";
+  const struct {
+    const char *file, *text, *expected;
+  } rows[] = {
+      {"a.json", "{\"messages\": 3}", "a.json: is no conversation"},
+      {"b.jsonl", "[{\"role\": \"user\", \"content\": \"x\"}]\n[]\n",
+       "b.jsonl:2: is no conversation"},
+      {"c.jsonl", "\n", "c.jsonl: holds no conversation"},
+      {"d.json", "[{\"role\"", "d.json:1:"},
+      {"e.json", "[{\"role\": \"user\", \"content\": \"x\"}]",
+       "has no tokenizer with a chat template"},
+  };
+  for (const auto& row : rows) {
+    std::ofstream((folder / row.file).string()) << row.text;
+    const auto said =
+        run_veomni({"generate", fixture.string(), "--messages", (folder / row.file).string()});
+    INFO(said.err);
+    CHECK(said.code == 2);
+    CHECK_THAT(said.err, Catch::Contains(row.expected));
+    CHECK(std::count(said.err.begin(), said.err.end(), '\n') == 1);
+  }
 }
 
 TEST_CASE("sft: inspect shows what of a conversation is learned", "[runs][sft]") {
