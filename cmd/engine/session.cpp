@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/exit_status.h"
 #include "core/train/gather.h"
+#include "modalities/base/hugging_face_spec.h"
 #include "modalities/model.h"
 
 namespace veomni {
@@ -79,6 +80,10 @@ void Session::build(const Recipe& recipe, const Json& state) {
   mesh_ = std::make_unique<Mesh>(world(), MeshShape{plan_.replicate, plan_.shard});
   mesh_->fill(context_);
   context_.seed = recipe_.seed;
+  context_.filled_later = [this, restored = !state.is_null()](const ParameterSpec& parameter) {
+    if (restored || recipe_.from.empty()) return restored;
+    return !hugging_face_pieces(parameter.name, parameter.shape, recipe_.base).empty();
+  };
   context_.compute_bf16 = recipe_.train.precision == "bf16";
   together([&] { data_ = open_dataset(recipe_, state); });
   together([&] { model_ = build_model(recipe_, data_->vocab_size(), context_); });
