@@ -1,5 +1,6 @@
 #include "modalities/import.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/data/text.h"
 #include "core/error.h"
 #include "core/hugging_face/weights.h"
 #include "modalities/base/block_spec.h"
@@ -57,16 +59,29 @@ void read_piece(const HuggingFaceWeights& weights, const HuggingFacePiece& piece
                piece.begin + elements.end, out);
 }
 
+/// Threads share a slice's elements: one reads the file while another waits for its own part.
 void fill(const ShardSlice& slice, float* out, const std::vector<HuggingFacePiece>& pieces,
           const HuggingFaceWeights& weights) {
+  constexpr int64_t kGrain = 1 << 19;
   int64_t start = 0;  // of the piece in the flattened parameter
   for (const auto& piece : pieces) {
     const int64_t count = piece.count();
     const int64_t begin = std::max(slice.begin, start), end = std::min(slice.end, start + count);
-    if (begin < end)
-      read_piece(weights, piece, {begin - start, end - start}, out + (begin - slice.begin));
+    // A transposed piece is read row by row of the file: shares of it would read the same rows again.
+    at::parallel_for(begin, end, piece.transposed ? count : kGrain, [&](int64_t from, int64_t to) {
+      read_piece(weights, piece, {from - start, to - start}, out + (from - slice.begin));
+    });
     start += count;
   }
+}
+
+/// The slice's place in the shard's own memory, or in a copy on the host that is then put there.
+void fill(Shard& shard, const ShardSlice& slice, const std::vector<HuggingFacePiece>& pieces,
+          const HuggingFaceWeights& weights) {
+  at::Tensor place = shard.master.narrow(0, slice.offset, slice.end - slice.begin);
+  at::Tensor host = place.is_cpu() ? place : at::empty(place.sizes(), at::kFloat);
+  fill(slice, host.mutable_data_ptr<float>(), pieces, weights);
+  if (!place.is_cpu()) place.copy_(host);
 }
 
 /// What one directory gives.
@@ -121,27 +136,46 @@ void check_tensors(const Origin& origin, const BaseConfig& base,
   for (const auto& name : weights.names())
     require<ConfigError>(taken.contains(name) || other(name),
                          "{}: tensor '{}' has no place in the model that config.json describes",
-                         weights.directory().string(), name);
+                         weights.directory().string(), shown(name));
 }
 
 }  // namespace
 
 bool starts_from_directory(const Recipe& recipe) { return !origins(recipe).empty(); }
 
-void import_weights(const std::vector<Shard*>& shards, const Recipe& recipe) {
-  for (const auto& [directory, origin] : origins(recipe)) {
-    const HuggingFaceWeights weights(directory);
-    check_tensors(origin, recipe.base, weights);
-    for (Shard* shard : shards) {
-      for (const auto& slice : shard->slices) {
-        const auto found = origin.pieces.find(slice.parameter);
-        if (found == origin.pieces.end() || slice.begin == slice.end) continue;
-        at::Tensor host = at::empty({slice.end - slice.begin}, at::kFloat);
-        fill(slice, host.mutable_data_ptr<float>(), found->second, weights);
-        shard->master.narrow(0, slice.offset, host.numel()).copy_(host);
-      }
-    }
+struct StartWeights::Directory {
+  Origin origin;
+  HuggingFaceWeights weights;
+};
+
+StartWeights::StartWeights(const Recipe& recipe) {
+  for (auto& [path, origin] : origins(recipe)) {
+    directories_.push_back(
+        std::make_unique<Directory>(Directory{origin, HuggingFaceWeights(path)}));
+    check_tensors(origin, recipe.base, directories_.back()->weights);
   }
+}
+
+StartWeights::~StartWeights() = default;
+
+void StartWeights::fill(const std::vector<Shard*>& shards) const {
+  for (const auto& directory : directories_)
+    for (Shard* shard : shards)
+      for (const auto& slice : shard->slices) {
+        const auto found = directory->origin.pieces.find(slice.parameter);
+        if (found == directory->origin.pieces.end() || slice.begin == slice.end) continue;
+        veomni::fill(*shard, slice, found->second, directory->weights);
+      }
+}
+
+int64_t StartWeights::bytes() const {
+  int64_t bytes = 0;
+  for (const auto& directory : directories_) bytes += directory->weights.bytes();
+  return bytes;
+}
+
+void import_weights(const std::vector<Shard*>& shards, const Recipe& recipe) {
+  StartWeights(recipe).fill(shards);
 }
 
 }  // namespace veomni

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/exit_status.h"
 #include "core/train/gather.h"
+#include "modalities/base/hugging_face_spec.h"
 #include "modalities/model.h"
 
 namespace veomni {
@@ -68,7 +69,7 @@ void Session::together(const std::function<void()>& phase) {
   }
 }
 
-void Session::lay_out(const Recipe& recipe) {
+void Session::lay_out(const Recipe& recipe, bool restored) {
   recipe_ = recipe;
   together([&] {
     plan_ = make_plan(recipe_, world().size());
@@ -79,17 +80,21 @@ void Session::lay_out(const Recipe& recipe) {
   mesh_ = std::make_unique<Mesh>(world(), MeshShape{plan_.replicate, plan_.shard});
   mesh_->fill(context_);
   context_.seed = recipe_.seed;
+  context_.filled_later = [this, restored](const ParameterSpec& parameter) {
+    if (restored || recipe_.from.empty()) return restored;
+    return !hugging_face_pieces(parameter.name, parameter.shape, recipe_.base).empty();
+  };
   context_.compute_bf16 = recipe_.train.precision == "bf16";
 }
 
 void Session::build(const Recipe& recipe, const Json& state) {
-  lay_out(recipe);
+  lay_out(recipe, !state.is_null());
   together([&] { data_ = open_dataset(recipe_, state); });
   together([&] { model_ = build_model(recipe_, data_->vocab_size(), context_); });
 }
 
 void Session::build_model_alone(const Recipe& recipe, int64_t vocab_size) {
-  lay_out(recipe);
+  lay_out(recipe, false);
   together([&] { model_ = build_model(recipe_, vocab_size, context_); });
 }
 

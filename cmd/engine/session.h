@@ -32,7 +32,8 @@ class Session {
   void together(const std::function<void()>& phase);
 
   /// Plan, mesh, dataset and model of a recipe, which the session keeps: the model refers to it. `state`: the dataset's of
-  /// a checkpoint, or null. Collective.
+  /// a checkpoint, or null. What the checkpoint, or else the directory `model.from`, has of the parameters is zero: the
+  /// caller loads it. Collective.
   void build(const Recipe& recipe, const Json& state);
 
   /// The same without a dataset, for a model with so many text ids. Collective.
@@ -47,7 +48,7 @@ class Session {
   void clear();
 
  private:
-  void lay_out(const Recipe& recipe);
+  void lay_out(const Recipe& recipe, bool restored);
 
   MpiSession& mpi_;
   Recipe recipe_;

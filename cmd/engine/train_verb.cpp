@@ -7,6 +7,7 @@
 #include "cmd/engine/request.h"
 #include "cmd/engine/run_directory.h"
 #include "cmd/engine/session.h"
+#include "cmd/engine/start_weights.h"
 #include "core/error.h"
 #include "core/report/run_log.h"
 #include "core/train/epochs.h"
@@ -14,7 +15,6 @@
 #include "core/train/generate.h"
 #include "core/train/stop.h"
 #include "core/train/trainer.h"
-#include "modalities/import.h"
 
 namespace veomni {
 namespace {
@@ -103,9 +103,11 @@ int run_train(const Request& request, MpiSession& mpi) {
   Recipe recipe;
   session.together([&] { recipe = read_recipe(request.target, request.overrides); });
   auto start = find_start(session, recipe, request.options);
-  session.build(recipe, start.data_state);
+  std::string loaded;
   if (!start.opened && starts_from_directory(recipe))
-    session.together([&] { import_weights(session.model().shards(), recipe); });
+    loaded = build_from_directory(session, recipe);
+  else
+    session.build(recipe, start.data_state);
   std::unique_ptr<RunLog> log;
   int64_t steps = 0;
   session.together([&] { steps = planned_steps(recipe, session.data()); });
@@ -117,6 +119,7 @@ int run_train(const Request& request, MpiSession& mpi) {
         RunLogSettings{recipe.output, first, steps,
                        request.options.value("json", false) ? Show::json : Show::people});
     log->note(describe(session, recipe));
+    if (!loaded.empty()) log->note(loaded);
     if (first > 0) log->note(fmt::format("resumed from {}", start.checkpoint->string()));
   });
   const FlatMath math = flat_math();

@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <optional>
 
+#include "cmd/engine/start_weights.h"
 #include "core/error.h"
 #include "core/recipe/checkpoint_recipe.h"
 #include "core/train/snapshot.h"
-#include "modalities/import.h"
 
 namespace veomni {
 namespace fs = std::filesystem;
@@ -39,8 +39,7 @@ namespace {
 
 /// The weights of model.from as they are; parts that the directory does not have keep their first values.
 void load_imported(Session& session, const Recipe& recipe) {
-  session.build(recipe, nullptr);
-  session.together([&] { import_weights(session.model().shards(), recipe); });
+  build_from_directory(session, recipe);
   if (session.rank() != 0) return;
   const bool parts = !recipe.encoders.empty() || !recipe.heads.empty();
   std::fprintf(stderr, "%s has no checkpoint: the weights are those of %s%s\n",

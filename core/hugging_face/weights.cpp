@@ -1,6 +1,7 @@
 #include "core/hugging_face/weights.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "core/data/text.h"
@@ -40,7 +41,8 @@ void widen_bf16(const uint16_t* __restrict from, int64_t count, float* __restric
   constexpr int64_t kBlock = 64;
   int64_t i = 0;
   for (; i + kBlock <= count; i += kBlock)
-    for (int64_t j = 0; j < kBlock; ++j) to[i + j] = bf16_to_float(from[i + j]);
+    for (int64_t j = 0; j < kBlock; ++j)
+      to[i + j] = std::bit_cast<float>(static_cast<uint32_t>(from[i + j]) << 16);
   for (; i < count; ++i) to[i] = bf16_to_float(from[i]);
 }
 

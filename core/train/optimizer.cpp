@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "core/train/page_tensor.h"
+
 namespace veomni {
 
 Optimizer::Optimizer(const OptimizerConfig& config, Model& model, const FlatMath& math)
@@ -9,10 +11,10 @@ Optimizer::Optimizer(const OptimizerConfig& config, Model& model, const FlatMath
   for (auto* shard : model.shards()) {
     auto& states = states_.emplace_back();
     if (config.type == "adamw") {
-      states.push_back({"exp_avg", at::zeros_like(shard->master)});
-      states.push_back({"exp_avg_sq", at::zeros_like(shard->master)});
+      states.push_back({"exp_avg", zeros_of_size(shard->master)});
+      states.push_back({"exp_avg_sq", zeros_of_size(shard->master)});
     } else if (config.momentum > 0) {
-      states.push_back({"momentum", at::zeros_like(shard->master)});
+      states.push_back({"momentum", zeros_of_size(shard->master)});
     }
   }
 }

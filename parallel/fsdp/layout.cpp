@@ -37,12 +37,13 @@ void fill_sinusoids(int64_t begin, int64_t end, int64_t columns, float* out) {
 
 void draw(const ParameterSpec& parameter, const ShardSlice& slice, int64_t seed, float* out) {
   constexpr int64_t kGrain = 1 << 14;
+  if (parameter.init.kind == Init::Kind::zeros) return;  // as they are
   at::parallel_for(slice.begin, slice.end, kGrain, [&](int64_t begin, int64_t end) {
     const RandomRange range{parameter.name, seed, begin, end};
     float* to = out + (begin - slice.begin);
     switch (parameter.init.kind) {
       case Init::Kind::zeros:
-        return std::fill(to, to + (end - begin), 0.F);
+        return;
       case Init::Kind::ones:
         return std::fill(to, to + (end - begin), 1.F);
       case Init::Kind::normal:
@@ -95,11 +96,14 @@ std::vector<ShardSlice> slices_of(const FlatLayout& layout,
 }
 
 void initialise(at::Tensor& master, const std::vector<ShardSlice>& slices,
-                const std::vector<ParameterSpec>& parameters, int64_t seed) {
+                const std::vector<ParameterSpec>& parameters, int64_t seed,
+                const std::function<bool(const ParameterSpec&)>& filled_later) {
   std::unordered_map<std::string, const ParameterSpec*> by_name;
   for (const auto& parameter : parameters) by_name[parameter.name] = &parameter;
   for (const auto& slice : slices) {
-    draw(*by_name.at(slice.parameter), slice, seed, master.data_ptr<float>() + slice.offset);
+    const ParameterSpec& parameter = *by_name.at(slice.parameter);
+    if (filled_later && filled_later(parameter)) continue;
+    draw(parameter, slice, seed, master.data_ptr<float>() + slice.offset);
   }
 }
 

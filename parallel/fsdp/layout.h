@@ -2,6 +2,7 @@
 // Where the parameters of a unit lie in its flat tensor, and what of it one rank keeps.
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "core/train/parameters.h"
@@ -30,8 +31,10 @@ std::vector<ShardSlice> slices_of(const FlatLayout& layout,
                                   const std::vector<ParameterSpec>& parameters, int64_t begin,
                                   int64_t end);
 
-/// Draws the initial values of the slices into `master` [n] f32 on the CPU.
+/// Draws the initial values of the slices into `master` [n] f32 zeros on the CPU; those of
+/// parameters for which `filled_later` (may be empty) says yes stay zero.
 void initialise(at::Tensor& master, const std::vector<ShardSlice>& slices,
-                const std::vector<ParameterSpec>& parameters, int64_t seed);
+                const std::vector<ParameterSpec>& parameters, int64_t seed,
+                const std::function<bool(const ParameterSpec&)>& filled_later);
 
 }  // namespace veomni

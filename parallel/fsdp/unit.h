@@ -3,6 +3,7 @@
 // al. 2023, arXiv:2304.11277). Each rank of the shard group keeps 1/size of the flat f32 master
 // parameters.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ struct ParallelContext {
   Communicator* shard = nullptr;      ///< parameters are split over it
   Communicator* replicate = nullptr;  ///< gradients are also summed over it
   int64_t seed = 1;
+  /// Parameters whose values come from a file after the model is built: they are zero, not drawn,
+  /// until then. Empty: none.
+  std::function<bool(const ParameterSpec&)> filled_later = {};
   bool compute_bf16 = false;  ///< gathered parameters are bf16; masters and reductions stay f32
   bool cuda = false;
 };

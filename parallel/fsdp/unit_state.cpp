@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include "core/error.h"
+#include "core/train/page_tensor.h"
 
 namespace veomni {
 namespace {
@@ -56,10 +57,10 @@ UnitState::UnitState(std::string its_name, std::vector<ParameterSpec> its_parame
   const int64_t count = layout.total / group.size(), begin = count * group.rank();
   shard.unit = name;
   shard.slices = slices_of(layout, parameters, begin, begin + count);
-  at::Tensor master = at::zeros({count}, at::kFloat);
-  initialise(master, shard.slices, parameters, context.seed);
+  at::Tensor master = page_tensor(count);
+  initialise(master, shard.slices, parameters, context.seed, context.filled_later);
   shard.master = context.cuda ? master.to(at::kCUDA) : master;
-  shard.gradient = at::zeros_like(shard.master);
+  shard.gradient = zeros_of_size(shard.master);
   anchor = at::zeros({}, shard.master.options()).set_requires_grad(true);
 }
 

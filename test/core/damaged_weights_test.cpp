@@ -59,7 +59,6 @@ const std::vector<Row> kHeaderRows{
     {"[8,12]", "[8,18446744073709551615]", "'data_offsets' holds"},
     {"[8,12]", "[4611686018427387900,4611686018427387904]", "ends at byte 4611686018427388058"},
     {"[8,12]", "\"8,12\"", "'data_offsets' must be a list"},
-    {"[1,2]", "[2]", ""},
     {"[1,2]", "[1,3]", "BF16 of 3 elements does not fill its 4 bytes"},
     {"[1,2]", "[]", "BF16 of 1 elements does not fill its 4 bytes"},
     {"[1,2]", "[0,2]", "BF16 of 0 elements does not fill its 4 bytes"},
@@ -147,7 +146,6 @@ TEST_CASE("damage: a shard's header is refused at its byte", "[core][hugging_fac
   };
   CHECK(line(safetensors(kTwo, "0123456789ab")) == "(no exception)");
   for (const Row& row : kHeaderRows) {
-    if (row.expected.empty()) continue;
     INFO(row.from << " → " << row.to);
     const auto said = line(safetensors(changed(kTwo, row), "0123456789ab"));
     check_line(said, folder.path(), row.expected);
