@@ -22,6 +22,15 @@ struct Turn {
   double factor = 1;
 };
 
+Turn turn_of(const AttentionShape& shape, const at::Tensor& positions, const at::Tensor& cu_seqlens,
+             int64_t tokens) {
+  if (shape.rope_theta <= 0) return {};
+  const double factor = shape.rope_scaling.attention_factor;
+  if (positions.dim() == 2)
+    return {at::ones({tokens}, positions.options()), rope_angles(shape, positions), factor};
+  return {positions, rope_frequency_rows(shape, cu_seqlens, tokens), factor};
+}
+
 /// x [T, heads, H], its first dims rotated by its positions, halves as Hugging Face's rotate_half.
 at::Tensor rotate(const at::Tensor& x, const Turn& turn) {
   const int64_t half = turn.frequencies.size(1);
@@ -60,13 +69,7 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
                             const at::Tensor& cu_seqlens, const AttentionShape& shape) {
   const int64_t queries = shape.query_heads, keys = shape.key_value_heads, tokens = qkv.size(0);
   const at::Tensor heads = widen(qkv).view({tokens, queries + 2 * keys, shape.head_dim});
-  Turn turn;
-  if (shape.rope_theta > 0)
-    turn = positions.dim() == 2
-               ? Turn{at::ones({tokens}, positions.options()), rope_angles(shape, positions),
-                      shape.rope_scaling.attention_factor}
-               : Turn{positions, rope_frequency_rows(shape, cu_seqlens, tokens),
-                      shape.rope_scaling.attention_factor};
+  const Turn turn = turn_of(shape, positions, cu_seqlens, tokens);
   const double epsilon = shape.qk_norm_eps;
   const at::Tensor q = prepare(heads.narrow(1, 0, queries), q_weight, turn, epsilon);
   const at::Tensor k = prepare(heads.narrow(1, queries, keys), k_weight, turn, epsilon);
@@ -90,7 +93,8 @@ void append_to_cache(const at::Tensor& qkv, const at::Tensor& k_weight, const at
   const at::NoGradGuard no_gradient;
   const int64_t queries = shape.query_heads, keys = shape.key_value_heads, tokens = qkv.size(0);
   const at::Tensor heads = widen(qkv).view({tokens, queries + 2 * keys, shape.head_dim});
-  const at::Tensor k = prepare(heads.narrow(1, queries, keys), k_weight, positions, shape);
+  const Turn turn = turn_of(shape, positions, at::zeros({1}, at::kInt), tokens);
+  const at::Tensor k = prepare(heads.narrow(1, queries, keys), k_weight, turn, shape.qk_norm_eps);
   const at::Tensor v = heads.narrow(1, queries + keys, keys);
   const auto *slot = rows.slots.const_data_ptr<int64_t>(),
              *place = rows.places.const_data_ptr<int64_t>();
@@ -112,7 +116,8 @@ at::Tensor cached_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
   const at::NoGradGuard no_gradient;
   const int64_t queries = shape.query_heads, keys = shape.key_value_heads, tokens = qkv.size(0);
   const at::Tensor heads = widen(qkv).view({tokens, queries + 2 * keys, shape.head_dim});
-  const at::Tensor q = prepare(heads.narrow(1, 0, queries), q_weight, positions, shape);
+  const Turn turn = turn_of(shape, positions, at::zeros({1}, at::kInt), tokens);
+  const at::Tensor q = prepare(heads.narrow(1, 0, queries), q_weight, turn, shape.qk_norm_eps);
   const auto *slot = rows.slots.const_data_ptr<int64_t>(),
              *place = rows.places.const_data_ptr<int64_t>();
   const at::Tensor out = at::empty({tokens, queries * shape.head_dim}, qkv.options());

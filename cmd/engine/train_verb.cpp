@@ -15,6 +15,7 @@
 #include "core/train/generate.h"
 #include "core/train/stop.h"
 #include "core/train/trainer.h"
+#include "modalities/import.h"
 
 namespace veomni {
 namespace {

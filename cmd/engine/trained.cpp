@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/recipe/checkpoint_recipe.h"
 #include "core/train/snapshot.h"
+#include "modalities/import.h"
 
 namespace veomni {
 namespace fs = std::filesystem;

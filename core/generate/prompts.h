@@ -11,10 +11,10 @@
 namespace veomni {
 
 struct Prompt {
-  std::string text;          ///< of text prompts, as given
-  std::vector<int64_t> ids;  ///< of id prompts; text prompts get theirs from encode_prompts
+  std::string text = {};          ///< of text prompts, as given
+  std::vector<int64_t> ids = {};  ///< of id prompts; text prompts get theirs from encode_prompts
   bool is_text = true;
-  std::string where;  ///< for errors: "--prompt", "FILE:3"
+  std::string where = {};  ///< for errors: "--prompt", "FILE:3"
   Json messages = nullptr,
        tools = nullptr;  ///< of a conversation; its text comes from render_messages
 };

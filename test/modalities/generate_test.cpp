@@ -42,7 +42,7 @@ struct Loaded {
         world(its_world) {
     mesh.fill(context);
     model = build_model(recipe, recipe.base.vocab_size, context);
-    import_weights(*model, recipe.base, HuggingFaceWeights(directory));
+    import_weights(model->shards(), recipe);
   }
 
   std::vector<Generated> write(const std::vector<Ids>& prompts, GenerationSettings settings,
