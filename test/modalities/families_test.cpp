@@ -27,7 +27,7 @@ Json base_of(const Family& family) {
 RunOptions options(const Family& family, int shard) {
   return {.shard = shard,
           .overrides = {"model.base=" + base_of(family).dump(),
-                        "train.steps=" + std::to_string(shard == 1 ? 12 : 1),
+                        "train.steps=" + std::to_string(shard == 1 ? 12 : 2),
                         "output=run-" + std::to_string(shard)},
           .keep_gradients = true};
 }
