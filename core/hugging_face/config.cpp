@@ -254,6 +254,10 @@ void write_gpt2(const Json& base, Json& config) {
         std::pair{"layer_norm_eps", "layer_norm_epsilon"}})
     config[theirs] = base.at(ours);
   for (const char* key : {"attn_pdrop", "embd_pdrop", "resid_pdrop"}) config[key] = 0.0;
+  // The class takes GPT-2's own ids by default and warns where the vocabulary has none such.
+  constexpr int64_t kEndOfText = 50256;
+  for (const char* key : {"bos_token_id", "eos_token_id"})
+    if (base.at("vocab_size") <= kEndOfText) config[key] = nullptr;
 }
 
 void write_gpt_neox(const Json& base, Json& config) {
