@@ -115,7 +115,7 @@ void add_vision_encoder(Json& model, const std::filesystem::path& directory,
 }
 
 void apply_base_from(Json& recipe, const std::filesystem::path& folder, const Document& document) {
-  Json& model = recipe["model"];
+  Json model = recipe["model"];  // a copy: the tokenizer's key may move the recipe's values
   if (!model.contains("from")) return;
   if (!model["from"].is_string())
     document.fail_value({"model", "from"}, "must be the path of a model directory");
@@ -140,6 +140,7 @@ void apply_base_from(Json& recipe, const std::filesystem::path& folder, const Do
   model["from"] = directory.string();
   model["base"] = std::move(base);
   add_vision_encoder(model, directory, folder);
+  recipe["model"] = std::move(model);
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
 #include "core/recipe/recipe.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "core/recipe/starter.h"
 #include "core/recipe/summary.h"
 #include "core/registry.h"
 #include "core/suggest.h"
 #include "recipe_fixture.h"
+#include "support/paths.h"
 
 using namespace veomni;
 using test::config_error;
@@ -291,4 +293,18 @@ TEST_CASE("specs: a type is added once and found by kind", "[core][recipe]") {
         "unknown encoder 'vidoe'; did you mean 'video'?");
   CHECK_THROWS_AS(
       registry.add(SpecRegistry::Kind::encoder, {.type = "video", .doc = "", .keys = {}}), Error);
+}
+
+TEST_CASE("recipe: every shipped recipe is valid", "[core][recipe]") {
+  test::ensure_specs();
+  int count = 0;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(test::source_dir() + "/recipes")) {
+    const auto& path = entry.path();
+    if (path.extension() != ".json" || path.string().find("/data/") != std::string::npos) continue;
+    INFO(path.string());
+    CHECK_NOTHROW(read_recipe(path.string(), {}));
+    ++count;
+  }
+  CHECK(count >= 8);
 }
