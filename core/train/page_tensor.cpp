@@ -18,7 +18,12 @@ at::Tensor page_tensor(int64_t count) {
   void* data = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   require<Error>(data != MAP_FAILED, "memory: cannot get {} bytes for parameters: {}", bytes,
                  std::strerror(errno));
-  (void)::madvise(data, length, MADV_HUGEPAGE);  // a wish: kernels without it say no
+  // Only whole pages of this tensor: one that reached over its end would take memory of its neighbour's.
+  constexpr uintptr_t kHuge = uintptr_t{2} << 20;
+  const auto first = (reinterpret_cast<uintptr_t>(data) + kHuge - 1) / kHuge * kHuge;
+  const auto last = (reinterpret_cast<uintptr_t>(data) + length) / kHuge * kHuge;
+  if (first < last)  // a wish: kernels without huge pages say no
+    (void)::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
   return at::from_blob(
       data, {count}, [length](void* place) { ::munmap(place, length); }, at::kFloat);
 }
