@@ -117,8 +117,7 @@ __device__ void norm_backward(float (&low)[kPairs], float (&high)[kPairs], const
 }
 
 /// Adds up the warps' weight gradients, warp by warp, and stores this block's row of partial sums.
-__device__ void store_partial(const float (&sums)[2 * kPairs], float* partial,
-                              const Pairs& pairs) {
+__device__ void store_partial(const float (&sums)[2 * kPairs], float* partial, const Pairs& pairs) {
   __shared__ float of_warp[kWarps][kVeomniMaxHeadDim];
   const int warp = threadIdx.x / 32;
   for (int j = 0, i = threadIdx.x % 32; i < pairs.half; ++j, i += 32) {

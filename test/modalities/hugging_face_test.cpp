@@ -303,7 +303,8 @@ Distance follow_training(Loaded& ours, const Reference& reference, Communicator&
 TEST_CASE(
     "hugging face: fixtures give transformers' logits, losses, gradients, packs and greedy ids",
     "[hugging_face]") {
-  if (!fs::exists(fixture_folders().back())) WARN("skipped in part: no fixtures beside the checkout");
+  if (!fs::exists(fixture_folders().back()))
+    WARN("skipped in part: no fixtures beside the checkout");
   for (const auto& directory : cases()) {
     INFO(directory.filename().string());
     const Reference reference(directory);
