@@ -136,6 +136,15 @@ Finding find_memory() {
       ""};
 }
 
+/// `580.159.04` of the line that the driver writes about itself; empty when it has none.
+std::string driver_version() {
+  std::istringstream words(field_of("/proc/driver/nvidia/version", "NVRM version"));
+  for (std::string word; words >> word;)
+    if (word.find('.') != std::string::npos && word.find_first_not_of("0123456789.") == word.npos)
+      return word;
+  return {};
+}
+
 /// Asks the driver's library itself, so that nothing of CUDA needs to be installed to look.
 Finding find_gpu() {
   Finding finding{"GPU", "", "none is needed; for one, install NVIDIA's driver", false};
@@ -152,8 +161,9 @@ Finding find_gpu() {
   const bool works = init && get_count && get_name && init(0) == 0 && get_count(&count) == 0 &&
                      count > 0 && get_name(name, sizeof name, 0) == 0;
   if (works) {
-    const std::string version = field_of("/proc/driver/nvidia/version", "NVRM version");
-    finding.found = fmt::format("{} × {}{}", count, name, version.empty() ? "" : ", " + version);
+    const std::string version = driver_version();
+    finding.found =
+        fmt::format("{} × {}{}", count, name, version.empty() ? "" : ", driver " + version);
   } else {
     finding.fix =
         "libcuda.so.1 is there, but finds no device; see nvidia-smi, and whether the container "

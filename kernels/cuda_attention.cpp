@@ -1,5 +1,6 @@
 // Packed attention on CUDA tensors: rotation, then tiles of attention.
 // T tokens, N query heads, K key-value heads, H head size
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/cuda_call.h"
@@ -127,9 +128,85 @@ void rope_backward(const AttentionInputCuda& in, const at::Tensor& grad_qk,
   start_cuda("rope_backward", cuda_table().rope_backward, args, in.qkv);
 }
 
+/// Whether LibTorch's kernels take it: theirs are of 16-bit types, for rows of whole 16 bytes.
+bool flashes(const AttentionInputCuda& in) {
+  return in.qkv.is_cuda() && in.qkv.scalar_type() == at::kBFloat16 && in.shape.head_dim % 8 == 0 &&
+         in.cu_seqlens.numel() > 1;
+}
+
+/// The samples' bounds on the device, and the longest of them.
+struct Samples {
+  at::Tensor bounds;
+  int64_t longest = 0, tokens = 0;
+  explicit Samples(const AttentionInputCuda& in)
+      : bounds(in.cu_seqlens.to(in.qkv.device(), at::kInt, /*non_blocking=*/true)) {
+    const int32_t* begin = in.cu_seqlens.const_data_ptr<int32_t>();
+    for (int64_t s = 0; s + 1 < in.cu_seqlens.numel(); ++s)
+      longest = std::max<int64_t>(longest, begin[s + 1] - begin[s]);
+    tokens = begin[in.cu_seqlens.numel() - 1];
+  }
+};
+
+/// q, k and v as [tokens of samples, heads, H] within the rows that hold them.
+struct Heads {
+  at::Tensor q, k, v;
+  Heads(const AttentionInputCuda& in, const at::Tensor& qk, int64_t tokens) {
+    const AttentionShape& s = in.shape;
+    const auto heads = [&](const at::Tensor& rows, int64_t column, int64_t count) {
+      return rows.narrow(0, 0, tokens)
+          .narrow(1, column, count * s.head_dim)
+          .unflatten(1, at::IntArrayRef{count, s.head_dim});
+    };
+    const Columns columns(s);
+    q = heads(qk, 0, s.query_heads);
+    k = heads(qk, columns.k, s.key_value_heads);
+    v = heads(in.qkv, columns.v, s.key_value_heads);
+  }
+};
+
+AttentionCuda flash_forward(const AttentionInputCuda& in) {
+  const Samples samples(in);
+  const Heads heads(in, rotated(in), samples.tokens);
+  auto [out, lse, state, more_state, mask] = at::_flash_attention_forward(
+      heads.q, heads.k, heads.v, samples.bounds, samples.bounds, samples.longest, samples.longest,
+      /*dropout_p=*/0, in.shape.causal, /*return_debug_mask=*/false);
+  const int64_t tokens = in.qkv.size(0), width = Columns(in.shape).k;
+  at::Tensor rows = out.reshape({samples.tokens, width});
+  if (samples.tokens < tokens)
+    rows = at::cat({rows, at::zeros({tokens - samples.tokens, width}, rows.options())});
+  return {rows, lse, state, more_state};
+}
+
+AttentionGradCuda flash_backward(const at::Tensor& grad_out, const AttentionInputCuda& in,
+                                 const AttentionCuda& saved) {
+  const Samples samples(in);
+  const Columns columns(in.shape);
+  const Heads heads(in, rotated(in), samples.tokens);
+  const auto rows_of = [&](const at::Tensor& x) {
+    return x.narrow(0, 0, samples.tokens).view(heads.q.sizes());
+  };
+  const auto [grad_q, grad_k, grad_v] = at::_flash_attention_backward(
+      rows_of(grad_out), heads.q, heads.k, heads.v, rows_of(saved.out), saved.lse, samples.bounds,
+      samples.bounds, samples.longest, samples.longest, /*dropout_p=*/0, in.shape.causal,
+      saved.state, saved.more_state);
+  AttentionGradCuda grad;
+  grad.qkv = make(in, in.qkv.sizes());
+  const at::Tensor grad_qk = rotates(in) ? make(in, {in.qkv.size(0), columns.qk_width}) : grad.qkv;
+  const auto put = [&](const at::Tensor& to, int64_t column, const at::Tensor& from) {
+    const at::Tensor flat = from.flatten(1);
+    to.narrow(0, 0, samples.tokens).narrow(1, column, flat.size(1)).copy_(flat);
+  };
+  put(grad_qk, 0, grad_q);
+  put(grad_qk, columns.k, grad_k);
+  put(grad.qkv, columns.v, grad_v);
+  if (rotates(in)) rope_backward(in, grad_qk, grad);
+  return grad;
+}
+
 }  // namespace
 
 AttentionCuda packed_attention_forward_cuda(const AttentionInputCuda& in) {
+  if (flashes(in)) return flash_forward(in);
   const int64_t tokens = in.qkv.size(0);
   const at::Tensor qk = rotated(in);
   const at::Tensor tiles = tiles_on_device(in, veomni_attention_rows(in.shape.head_dim, false));
@@ -143,6 +220,7 @@ AttentionCuda packed_attention_forward_cuda(const AttentionInputCuda& in) {
 AttentionGradCuda packed_attention_backward_cuda(const at::Tensor& grad_out,
                                                  const AttentionInputCuda& in,
                                                  const AttentionCuda& saved) {
+  if (flashes(in)) return flash_backward(grad_out, in, saved);
   const Columns columns(in.shape);
   const at::Tensor qk = rotated(in);
   const at::Tensor tiles = tiles_on_device(in, veomni_attention_rows(in.shape.head_dim, true));

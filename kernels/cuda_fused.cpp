@@ -69,7 +69,8 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
                             const AttentionInputCuda& input) {
     const AttentionCuda result = packed_attention_forward_cuda(input);
     ctx->save_for_backward({qkv, input.q_weight, input.k_weight, input.positions, input.cu_seqlens,
-                            result.out, result.lse, input.frequencies});
+                            result.out, result.lse, input.frequencies, result.state,
+                            result.more_state});
     const AttentionShape& s = input.shape;
     ctx->saved_data["heads"] = std::vector<int64_t>{s.query_heads, s.key_value_heads, s.head_dim,
                                                     s.causal ? 1 : 0, s.rotary_dims};
@@ -86,8 +87,8 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     shape.rope_scaling.attention_factor = numbers[2];  // the rest is in the frequencies
     const AttentionInputCuda input{saved[0], saved[1], saved[2], saved[3],
                                    saved[4], shape,    saved[7]};
-    const AttentionGradCuda grad =
-        packed_attention_backward_cuda(grads[0].contiguous(), input, {saved[5], saved[6]});
+    const AttentionGradCuda grad = packed_attention_backward_cuda(
+        grads[0].contiguous(), input, {saved[5], saved[6], saved[8], saved[9]});
     return {grad.qkv, grad.q_weight, grad.k_weight, at::Tensor()};
   }
 };
@@ -98,14 +99,14 @@ struct MoeFunction : torch::autograd::Function<MoeFunction> {
                             const at::Tensor& down) {
     const MoeCuda result = moe_experts_forward_cuda({x, gates, chosen, gate_up, down});
     ctx->save_for_backward({x, gates, chosen, gate_up, down, result.order, result.inverse,
-                            result.offsets, result.up, result.rows});
+                            result.offsets, result.ends, result.up, result.rows});
     return result.out;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list s = ctx->get_saved_variables();
     const MoeGradCuda grad =
         moe_experts_backward_cuda(grads[0].contiguous(), {s[0], s[1], s[2], s[3], s[4]},
-                                  {at::Tensor(), s[5], s[6], s[7], s[8], s[9]});
+                                  {at::Tensor(), s[5], s[6], s[7], s[8], s[9], s[10]});
     return {grad.x, grad.gates, at::Tensor(), grad.gate_up, grad.down};
   }
 };

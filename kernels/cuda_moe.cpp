@@ -23,6 +23,7 @@ void sort_by_expert(const at::Tensor& chosen, int64_t experts, MoeCuda& result) 
   args.count = count;
   args.experts = experts;
   start_cuda("moe_sort", cuda_table().moe_sort, args, chosen);
+  result.ends = offsets.narrow(0, 1, experts);
   result.offsets = offsets.cpu();
   TORCH_CHECK(result.offsets.const_data_ptr<int32_t>()[experts] == count,
               "moe_experts: a chosen expert is outside the ", experts, " experts");
@@ -69,9 +70,18 @@ void each_expert(const MoeCuda& sorted, const std::function<void(int64_t, int64_
   }
 }
 
+/// Whether LibTorch's grouped product takes these: bf16, rows of whole 16 bytes. It asks for the experts' ends on the device.
+bool grouped(const at::Tensor& left, const at::Tensor& right) {
+  const auto whole = [](const at::Tensor& x) { return x.size(-1) % 8 == 0 && x.size(-2) % 8 == 0; };
+  return left.is_cuda() && left.scalar_type() == at::kBFloat16 && left.size(-1) % 8 == 0 &&
+         (right.dim() == 2 ? right.size(-1) % 8 == 0 : whole(right));
+}
+
 /// out rows of e ← in rows of e · weight[e] or its transpose
 at::Tensor expert_products(const MoeCuda& sorted, const at::Tensor& in, const at::Tensor& weight,
                            bool transposed) {
+  if (grouped(in, weight))
+    return at::_grouped_mm(in, transposed ? weight.transpose(1, 2) : weight, sorted.ends);
   const int64_t width = weight.size(transposed ? 1 : 2);
   at::Tensor out = at::empty({in.size(0), width}, in.options());
   each_expert(sorted, [&](int64_t e, int64_t first, int64_t count) {
@@ -85,6 +95,7 @@ at::Tensor expert_products(const MoeCuda& sorted, const at::Tensor& in, const at
 /// grad[e] ← (rows of e of left)ᵀ · rows of e of right; zero for experts without rows
 at::Tensor expert_gradients(const MoeCuda& sorted, const at::Tensor& left, const at::Tensor& right,
                             const at::Tensor& like) {
+  if (grouped(left, right)) return at::_grouped_mm(left.t(), right, sorted.ends);
   at::Tensor grad = at::zeros_like(like);
   each_expert(sorted, [&](int64_t e, int64_t first, int64_t count) {
     at::Tensor slice = grad.select(0, e);

@@ -60,7 +60,11 @@ struct AttentionInputCuda {
 };
 struct AttentionCuda {
   at::Tensor out, lse;  ///< [T, N H]; [N, T] f32
+  at::Tensor state = {},
+             more_state = {};  ///< LibTorch's kernels for bf16: what their backward asks for
 };
+/// bf16 runs on LibTorch's FlashAttention (Dao 2023, arXiv:2307.08691), which has tensor cores do the products; f32 on our own
+/// kernels.
 AttentionCuda packed_attention_forward_cuda(const AttentionInputCuda& input);
 
 struct AttentionGradCuda {
@@ -78,6 +82,7 @@ struct MoeCuda {
   at::Tensor out;
   at::Tensor order, inverse;  ///< [T k] i32
   at::Tensor offsets;         ///< [E + 1] i32, host
+  at::Tensor ends;            ///< [E] i32: offsets[1 … E] on the device
   at::Tensor up, rows;        ///< [T k, 2F], [T k, D]: sorted by expert
 };
 /// Waits for the device once: the sizes of the experts' matrix products.

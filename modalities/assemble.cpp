@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/embedding.h"
+
 namespace veomni {
 namespace {
 
@@ -88,6 +90,10 @@ struct Assemble : torch::autograd::Function<Assemble> {
 }  // namespace
 
 at::Tensor assemble_rows(const at::Tensor& places, const std::vector<at::Tensor>& sources) {
+  if (sources[0].is_cuda()) {
+    const auto all = sources.size() == 1 ? sources[0] : at::cat(sources);
+    return kernels::embedding(all, places.to(all.device()));
+  }
   return Assemble::apply(places, at::TensorList(sources));
 }
 

@@ -31,11 +31,12 @@ int64_t learned_terms(const std::vector<LossTerm>& terms) {
 }
 
 Objective::Objective(const std::vector<LossTerm>& terms, const ForwardOptions& options,
-                     const at::Tensor& log_variances)
+                     const at::Tensor& log_variances, at::Device device)
     : terms_(terms),
       options_(options),
       log_variances_(log_variances),
-      sums_(at::zeros({static_cast<int64_t>(terms.size())}, at::kDouble)) {}
+      sums_(at::zeros({static_cast<int64_t>(terms.size())},
+                      at::TensorOptions(device).dtype(at::kDouble))) {}
 
 size_t Objective::index(const std::string& term) const {
   for (size_t i = 0; i < terms_.size(); ++i) {
@@ -62,19 +63,19 @@ void Objective::add_to_total(size_t term, at::Tensor scaled) {
 void Objective::add_scaled(const std::string& term, const at::Tensor& scaled,
                            const at::Tensor& losses) {
   const size_t i = index(term);
-  sums_[static_cast<int64_t>(i)].add_(losses.sum(at::kDouble).cpu());
+  sums_[static_cast<int64_t>(i)].add_(losses.sum(at::kDouble));
   add_to_total(i, scaled);
 }
 
 void Objective::add_losses(const std::string& term, const at::Tensor& losses) {
   const size_t i = index(term);
-  sums_[static_cast<int64_t>(i)].add_(losses.detach().sum(at::kDouble).cpu());
+  sums_[static_cast<int64_t>(i)].add_(losses.detach().sum(at::kDouble));
   add_to_total(i, losses.sum() * scale(term));
 }
 
 void Objective::add(const std::string& term, const at::Tensor& sum, double count) {
   const size_t i = index(term);
-  sums_[static_cast<int64_t>(i)].add_(sum.detach().to(at::kDouble).cpu());
+  sums_[static_cast<int64_t>(i)].add_(sum.detach().to(at::kDouble));
   if (terms_[i].weight != 0) add_to_total(i, sum * (terms_[i].weight / std::max(1.0, count)));
 }
 

@@ -23,7 +23,7 @@ class Objective {
  public:
   /// log_variances [learned terms] f32 with gradient, or undefined.
   Objective(const std::vector<LossTerm>& terms, const ForwardOptions& options,
-            const at::Tensor& log_variances);
+            const at::Tensor& log_variances, at::Device device);
 
   bool training() const { return options_.train; }
   /// weight / max(1, count): what one unit of this term's summed loss adds to the objective (before learned weights).

@@ -72,7 +72,7 @@ class OmniModel : public Model {
     RoutingSums routing;
     const auto encoded = encode(batch, pass, options.use);
     const auto hidden = hidden_states(root, encoded, batch, pass, &routing);
-    Objective objective(terms_, options, log_variances(root));
+    Objective objective(terms_, options, log_variances(root), hidden.device());
     for (const auto& piece : encoded) objective.touch(piece);
     if (routing.balance.defined()) {
       objective.add("router_balance", routing.balance, options.step_tokens);
@@ -144,9 +144,10 @@ class OmniModel : public Model {
   void finish_step() override {
     auto& counts = transformer_.expert_counts();
     if (!counts.defined()) return;
-    context_.data->all_reduce(counts);
-    const auto choices = counts.sum(1, true).clamp_min(1);
-    transformer_.expert_fractions().copy_(counts / choices *
+    auto all = counts.cpu();  // the data group carries host tensors
+    context_.data->all_reduce(all);
+    const auto choices = all.sum(1, true).clamp_min(1);
+    transformer_.expert_fractions().copy_(all / choices *
                                           static_cast<double>(recipe_.base.num_experts_per_tok));
   }
 
@@ -239,7 +240,7 @@ class OmniModel : public Model {
     }
     const auto x = add_positions(root, assemble_rows(places, sources), batch);
     pass.look("model.embed_tokens", x);
-    const TokenRow row{batch.positions, batch.cu_seqlens, batch.noise_keys, cache};
+    const TokenRow row{batch.positions.to(x.device()), batch.cu_seqlens, batch.noise_keys, cache};
     const auto stream = transformer_.forward(x, row, pass, routing);
     const auto hidden = final_norm(root, stream);
     pass.look("model.norm", hidden);
@@ -263,7 +264,7 @@ class OmniModel : public Model {
                            "model.base.max_position_embeddings: a sample has {} tokens, but the "
                            "model has {} positions; make samples shorter",
                            begin[s + 1] - begin[s], table.size(0));
-    return x + kernels::embedding(table, batch.positions);
+    return x + kernels::embedding(table, batch.positions.to(table.device()));
   }
 
   void decode_text(const UnitUse& root, const at::Tensor& hidden, const Batch& batch,
@@ -273,10 +274,10 @@ class OmniModel : public Model {
     const auto pick = [&](const at::Tensor& x) {
       return all ? x : x.index_select(0, rows.to(x.device()));
     };
-    const auto weights = pick(batch.label_weights);
+    const auto weights = pick(batch.label_weights).to(hidden.device());
     const auto loss = decoder_->lm_head({.hidden = pick(hidden),
                                          .token_weight = root[token_weight_index()],
-                                         .labels = pick(batch.labels),
+                                         .labels = pick(batch.labels).to(hidden.device()),
                                          .weights = weights,
                                          .scale = objective.scale("text")});
     objective.add_scaled("text", loss.scaled, loss.losses * weights);

@@ -5,6 +5,8 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <cstdlib>
+
 #include "core/error.h"
 #include "kernels/cuda_library.h"
 
@@ -45,6 +47,17 @@ void check_capability(const GpuInfo& gpu, int index) {
                        index, gpu.name, gpu.major, gpu.minor);
 }
 
+/// The same plan gives the same bits: LibTorch's operators that add with atomics take their other way, and cuBLAS keeps to one
+/// workspace. An operator that has no other way throws. And fp32 is fp32: convolutions would round their inputs to TF32.
+void make_exact() {
+  constexpr int kKeep = 0;  // the user's own setting
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", kKeep);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setAllowTF32CuDNN(false);
+}
+
 /// Makes the context and one allocation; what LibTorch says becomes a DeviceError.
 void start_torch(int index) {
   try {
@@ -52,6 +65,7 @@ void start_torch(int index) {
     require<DeviceError>(at::hasCUDA(),
                          "device: LibTorch was asked about CUDA before its CUDA library was "
                          "loaded; open the device first");
+    make_exact();
     c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).setDevice(device);
     (void)at::empty({1}, at::TensorOptions().device(device));
   } catch (const c10::Error& error) {

@@ -1,6 +1,7 @@
 #include "parallel/mesh.h"
 
 #include "core/error.h"
+#include "parallel/comm/nccl.h"
 #include "parallel/fsdp/unit.h"
 
 namespace veomni {
@@ -24,15 +25,37 @@ MeshShape MeshShape::resolve(int world_size) const {
 Mesh::Mesh(Communicator& world, MeshShape shape)
     : shape_(shape.resolve(world.size())), world_(world) {
   data_ = world.split(0, "data");
-  shard_ = world.split(world.rank() / shape_.shard, "shard");
-  replicate_ = world.split(world.rank() % shape_.shard, "replicate");
+  host_shard_ = world.split(world.rank() / shape_.shard, "shard");
+  host_replicate_ = world.split(world.rank() % shape_.shard, "replicate");
+}
+
+Mesh::~Mesh() = default;
+
+Communicator& Mesh::shard() {
+  return gpu_shard_ ? static_cast<Communicator&>(*gpu_shard_) : *host_shard_;
+}
+
+Communicator& Mesh::replicate() {
+  return gpu_replicate_ ? static_cast<Communicator&>(*gpu_replicate_) : *host_replicate_;
+}
+
+void Mesh::use_gpu(int device_index) {
+  const NcclSettings settings{device_index, world_.timeout()};
+  if (shape_.shard > 1) gpu_shard_ = std::make_unique<NcclCommunicator>(*host_shard_, settings);
+  if (shape_.replicate > 1)
+    gpu_replicate_ = std::make_unique<NcclCommunicator>(*host_replicate_, settings);
+}
+
+void Mesh::close() {
+  if (gpu_shard_) gpu_shard_->close();
+  if (gpu_replicate_) gpu_replicate_->close();
 }
 
 void Mesh::fill(ParallelContext& context) {
   context.world = &world_;
   context.data = data_.get();
-  context.shard = shard_.get();
-  context.replicate = replicate_.get();
+  context.shard = &shard();
+  context.replicate = &replicate();
 }
 
 }  // namespace veomni

@@ -10,6 +10,7 @@
 
 namespace veomni {
 
+class NcclCommunicator;
 struct ParallelContext;
 
 /// Sizes of the axes (recipe keys parallel.replicate, parallel.shard).
@@ -25,19 +26,26 @@ class Mesh {
  public:
   /// Collective over `world`, which outlives the mesh. Throws ConfigError (see MeshShape::resolve).
   Mesh(Communicator& world, MeshShape shape);
+  ~Mesh();
 
   const MeshShape& shape() const { return shape_; }
   Communicator& world() { return world_; }
   Communicator& data() { return *data_; }            ///< replicate × shard: who shares the lanes
-  Communicator& shard() { return *shard_; }          ///< parameters are split over it
-  Communicator& replicate() { return *replicate_; }  ///< holds the same shard
+  Communicator& shard();                             ///< parameters are split over it
+  Communicator& replicate();                         ///< holds the same shard
+  /// From here on `shard` and `replicate` carry tensors of this rank's GPU, by NCCL; `world` and `data` go on carrying host
+  /// tensors. Collective. Throws DeviceError, CommError.
+  void use_gpu(int device_index);
   /// Fills in the groups.
   void fill(ParallelContext& context);
+  /// Ends what use_gpu() began, where all is well: without it the destructor aborts those groups. Collective.
+  void close();
 
  private:
   MeshShape shape_;
   Communicator& world_;
-  std::unique_ptr<Communicator> data_, shard_, replicate_;
+  std::unique_ptr<Communicator> data_, host_shard_, host_replicate_;
+  std::unique_ptr<NcclCommunicator> gpu_shard_, gpu_replicate_;  ///< null: one rank, or no GPU
 };
 
 }  // namespace veomni

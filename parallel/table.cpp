@@ -24,14 +24,14 @@ Rows merge(const Rows& rows) {
   return {ids, at::embedding_dense_backward(rows.gradients, inverse, count, -1, false)};
 }
 
-/// The rows of all ranks, those of rank 0 first.
-Rows gather(Communicator& group, const Rows& rows) {
-  const int64_t size = group.size(), dim = rows.gradients.size(1);
+/// The rows of all ranks, those of rank 0 first. The group carries host tensors.
+Rows gather(Communicator& group, const Rows& own) {
+  const int64_t size = group.size(), dim = own.gradients.size(1);
+  const Rows rows{own.ids.cpu(), own.gradients.cpu()};
   at::Tensor counts = at::empty({size}, rows.ids.options());
   group.all_gather(counts, at::full({1}, rows.ids.numel(), rows.ids.options()));
-  const at::Tensor host_counts = counts.cpu();
-  const int64_t most = host_counts.max().item<int64_t>();
-  if (most == 0) return rows;
+  const int64_t most = counts.max().item<int64_t>();
+  if (most == 0) return own;
   const at::Tensor ids = at::zeros({most}, rows.ids.options());
   const at::Tensor gradients = at::zeros({most, dim}, rows.gradients.options());
   ids.narrow(0, 0, rows.ids.numel()).copy_(rows.ids);
@@ -44,11 +44,12 @@ Rows gather(Communicator& group, const Rows& rows) {
   gradients_work->wait();
   std::vector<at::Tensor> id_parts, gradient_parts;
   for (int64_t rank = 0; rank < size; ++rank) {
-    const int64_t count = host_counts[rank].item<int64_t>();
+    const int64_t count = counts[rank].item<int64_t>();
     id_parts.push_back(all_ids[rank].narrow(0, 0, count));
     gradient_parts.push_back(all_gradients[rank].narrow(0, 0, count));
   }
-  return {at::cat(id_parts), at::cat(gradient_parts)};
+  return {at::cat(id_parts).to(own.ids.device()),
+          at::cat(gradient_parts).to(own.gradients.device())};
 }
 
 struct AdamScales {
@@ -145,6 +146,8 @@ at::Tensor Table::lookup(const at::Tensor& ids) {
   const int64_t least = unique[0].item<int64_t>(), most = unique[-1].item<int64_t>();
   TORCH_CHECK(least >= 0 && most < rows(), "table ", name(), ": id ", least < 0 ? least : most,
               " is outside [0, ", rows(), ")");
+  unique = unique.to(state_->weight.device());
+  inverse = inverse.to(state_->weight.device());
   at::Tensor used;
   {
     const at::NoGradGuard no_grad;

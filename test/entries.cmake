@@ -34,6 +34,8 @@ foreach(folder_threads kernels:2 parallel:1 modalities:1 train:1)
 endforeach()
 veomni_suite(core_other THREADS 1 SLOTS 1 SECONDS 300 COMMAND test_core "${others}" --durations no)
 
+veomni_suite(core_gpu THREADS 1 SLOTS 1 SECONDS 300 COMMAND test_core "[gpu]" --durations no)
+
 veomni_suite(runs THREADS 1 SLOTS 2 SECONDS 300 COMMAND test_runs --durations no)
 
 if(TARGET test_mpi)

@@ -20,9 +20,16 @@ namespace veomni {
 Failure current_failure() {
   try {
     throw;
-  } catch (const c10::Error& error) {
+  } catch (const c10::OutOfMemoryError& error) {
     const std::string text = error.what_without_backtrace();
-    return {exit_code_of(error), text.substr(0, text.find('\n'))};
+    return {kDeviceFailed,
+            fmt::format("device: {}; make train.pack_tokens or the model smaller, or "
+                        "shard it over more ranks",
+                        text.substr(0, text.find(". GPU")))};
+  } catch (const c10::Error& error) {
+    const std::string text = error.what_without_backtrace(), line = text.substr(0, text.find('\n'));
+    if (line.starts_with("CUDA")) return {kDeviceFailed, "device: " + line};
+    return {exit_code_of(error), line};
   } catch (const std::exception& error) {
     return {exit_code_of(error), error.what()};
   }
@@ -73,11 +80,13 @@ void Session::lay_out(const Recipe& recipe, bool restored) {
   recipe_ = recipe;
   together([&] {
     plan_ = make_plan(recipe_, world().size());
-    require<DeviceError>(recipe_.train.device == "cpu",
-                         "train.device: {} is not available in this build; set it to cpu",
-                         recipe_.train.device);
+    device_ = open_device({.wanted = recipe_.train.device,
+                           .local_rank = mpi_.local_rank(),
+                           .local_ranks = mpi_.local_size()});
   });
   mesh_ = std::make_unique<Mesh>(world(), MeshShape{plan_.replicate, plan_.shard});
+  if (device_.cuda) together([&] { mesh_->use_gpu(device_.index); });
+  context_.cuda = device_.cuda;
   mesh_->fill(context_);
   context_.seed = recipe_.seed;
   context_.filled_later = [this, restored](const ParameterSpec& parameter) {
@@ -101,6 +110,7 @@ void Session::build_model_alone(const Recipe& recipe, int64_t vocab_size) {
 void Session::clear() {
   model_.reset();
   data_.reset();
+  if (mesh_) mesh_->close();
   mesh_.reset();
 }
 

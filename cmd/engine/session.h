@@ -9,6 +9,7 @@
 #include "core/recipe/recipe.h"
 #include "core/train/model.h"
 #include "parallel/comm/mpi.h"
+#include "parallel/device.h"
 #include "parallel/fsdp/unit.h"
 #include "parallel/mesh.h"
 #include "parallel/plan/plan.h"
@@ -41,6 +42,7 @@ class Session {
 
   const Recipe& recipe() const { return recipe_; }
   const Plan& plan() const { return plan_; }
+  const Device& device() const { return device_; }
   Mesh& mesh() { return *mesh_; }
   Dataset& data() { return *data_; }
   Model& model() { return *model_; }
@@ -53,6 +55,7 @@ class Session {
   MpiSession& mpi_;
   Recipe recipe_;
   Plan plan_;
+  Device device_;
   ParallelContext context_;
   std::unique_ptr<Mesh> mesh_;
   std::unique_ptr<Dataset> data_;

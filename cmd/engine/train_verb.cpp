@@ -1,7 +1,9 @@
 #include <ATen/ATen.h>
 
 #include <chrono>
+#include <cmath>
 #include <csignal>
+#include <functional>
 
 #include "cmd/engine/flat_math.h"
 #include "cmd/engine/request.h"
@@ -20,19 +22,30 @@
 namespace veomni {
 namespace {
 
-/// Flop/s of a large f32 matrix product with this rank's threads: what mfu is a share of.
-double measure_peak_flops() {
-  constexpr int64_t kSide = 768;
-  const auto a = at::ones({kSide, kSide}), b = at::ones({kSide, kSide});
+/// Flop/s of a large matrix product on this rank's threads or GPU, in the type that the model computes in: what mfu is a
+/// share of. Of random numbers: zeros and ones take less power, and a GPU's clock shows it.
+double measure_peak_flops(const Device& device, const std::string& precision) {
+  const int64_t side = device.cuda ? 8192 : 768;
+  const bool bf16 = device.cuda && precision == "bf16";
+  const auto options = at::TensorOptions(device.cuda ? at::kCUDA : at::kCPU)
+                           .dtype(bf16 ? at::kBFloat16 : at::kFloat);
+  const auto a = at::rand({side, side}, options), b = at::rand({side, side}, options);
   double best = 0;
   for (int i = 0; i < 4; ++i) {
+    synchronize(device);
     const auto start = std::chrono::steady_clock::now();
     at::mm(a, b);
+    synchronize(device);
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    best = std::max(best, 2.0 * kSide * kSide * kSide / seconds);
+    best = std::max(best, 2.0 * std::pow(static_cast<double>(side), 3) / seconds);
   }
   return best;
+}
+
+std::function<int64_t()> peak_bytes_of(const Device& device) {
+  if (!device.cuda) return {};
+  return [device] { return peak_device_bytes(device); };
 }
 
 bool learns_text(const Recipe& recipe) {
@@ -86,12 +99,14 @@ Start find_start(Session& session, const Recipe& recipe, const Json& options) {
 
 std::string describe(Session& session, const Recipe& recipe) {
   const auto& plan = session.plan();
+  const int threads = at::get_num_threads();
+  const auto means = session.device().cuda
+                         ? fmt::format("on {}", session.device().name)
+                         : fmt::format("{} thread{} each", threads, threads == 1 ? "" : "s");
   return fmt::format(
-      "{}: {} parameters, {} rank{} (replicate {} × shard {}), {} thread{} each, {} × {} tokens a "
-      "step",
+      "{}: {} parameters, {} rank{} (replicate {} × shard {}), {}, {} × {} tokens a step",
       recipe.name, session.model().parameter_count(), plan.world, plan.world == 1 ? "" : "s",
-      plan.replicate, plan.shard, at::get_num_threads(), at::get_num_threads() == 1 ? "" : "s",
-      recipe.train.packs, recipe.train.pack_tokens);
+      plan.replicate, plan.shard, means, recipe.train.packs, recipe.train.pack_tokens);
 }
 
 int signal_code(int signal) { return signal == SIGINT ? 130 : 143; }
@@ -133,7 +148,8 @@ int run_train(const Request& request, MpiSession& mpi) {
                    .packs_per_micro_batch = session.plan().packs_per_micro_batch,
                    .planned_steps = steps,
                    .math = math,
-                   .peak_flops = measure_peak_flops(),
+                   .peak_flops = measure_peak_flops(session.device(), recipe.train.precision),
+                   .peak_device_bytes = peak_bytes_of(session.device()),
                    .groups = {&session.mesh().shard(), &session.mesh().replicate()},
                    .log = log.get()});
   if (start.opened) session.together([&] { trainer.restore(*start.opened); });

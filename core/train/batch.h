@@ -1,5 +1,6 @@
 #pragma once
-// One micro-batch as the model sees it: packs end to end in one row, on the compute device.
+// One micro-batch as the model sees it: packs end to end in one row, in host memory. The model takes to its device what it
+// computes with; bounds, places and noise keys are read on the host.
 // T tokens, S samples
 
 #include <ATen/core/Tensor.h>
@@ -18,8 +19,7 @@ struct EncoderInput {
   std::vector<int64_t> token_counts;  ///< embeddings of each segment, in order
   at::Tensor
       rows;  ///< [Σ token_counts] i64: where each embedding goes in the batch; empty for a dummy
-  at::Tensor
-      noise_keys;  ///< [Σ token_counts] i64 on the host: those of the batch's rows (dummy: zeros)
+  at::Tensor noise_keys;  ///< [Σ token_counts] i64: those of the batch's rows (dummy: zeros)
 };
 
 /// The labelled positions of one head.
@@ -32,7 +32,7 @@ struct HeadTargets {
 struct Batch {
   at::Tensor ids;            ///< [T] i64, as core/data/sample.h numbers them
   at::Tensor positions;      ///< [T] i64 within each sample; [3, T] with mrope_section
-  at::Tensor cu_seqlens;     ///< [S + 1] i32, always on the host
+  at::Tensor cu_seqlens;     ///< [S + 1] i32
   at::Tensor labels;         ///< [T] i64, kIgnore where nothing is trained
   at::Tensor label_weights;  ///< [T] f32
   at::Tensor noise_keys;     ///< [T] i64: (lane, position in its pack), what dropout is drawn by

@@ -93,10 +93,10 @@ at::Tensor Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector
   options.use = parts_of(recipe_, recipe_.sources[source]);
   const auto batch = make_batch({&pack}, {0}, options.use, data_, recipe_);
   const auto out = model_.forward(batch, options);
-  sums.losses += out.sums;
+  sums.losses += out.sums.cpu();
   if (out.text_losses.defined()) {
     const auto learned = batch.labels != kIgnore;
-    sums.text_loss += (out.text_losses * batch.label_weights).sum(at::kDouble).item<double>();
+    sums.text_loss += (out.text_losses.cpu() * batch.label_weights).sum(at::kDouble).item<double>();
     sums.text_weight += batch.label_weights.masked_select(learned).sum(at::kDouble).item<double>();
     sums.text_correct +=
         static_cast<double>(out.text_correct.cpu().masked_select(learned).sum().item<int64_t>());

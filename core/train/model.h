@@ -40,7 +40,8 @@ struct ForwardOptions {
 
 struct Output {
   at::Tensor objective;  ///< [] f32 with gradient (training only)
-  at::Tensor sums;       ///< [terms] f64: Σ weight·loss of this micro-batch, no gradient
+  at::Tensor
+      sums;  ///< [terms] f64 on the model's device: Σ weight·loss of this micro-batch, no gradient
   at::Tensor
       text_losses;  ///< [T] f32 (evaluation): each token's loss, not weighted, 0 where ignored
   at::Tensor text_correct;  ///< [T] u8 (evaluation)

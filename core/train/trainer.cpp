@@ -24,7 +24,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-int64_t peak_memory_bytes() {
+int64_t peak_host_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<int64_t>(usage.ru_maxrss) * 1024;
@@ -70,7 +70,8 @@ ForwardOptions Trainer::forward_options(const StepInput& input, int64_t step) co
   return options;
 }
 
-void Trainer::backward(StepInput& input, int64_t step, at::Tensor& sums, double& flops) {
+at::Tensor Trainer::backward(StepInput& input, int64_t step, double& flops) {
+  at::Tensor sums;  // on the model's device: looked at once a step
   auto options = forward_options(input, step);
   context_.model.begin_step(input.use);
   for (size_t i = 0; i < input.micro_batches.size(); ++i) {
@@ -78,11 +79,12 @@ void Trainer::backward(StepInput& input, int64_t step, at::Tensor& sums, double&
     options.use = use;
     options.first_micro_batch = i == 0 && context_.data_group.rank() == 0;
     auto out = context_.model.forward(batch, options);
-    sums += out.sums;
+    sums = sums.defined() ? sums.add_(out.sums) : out.sums;
     flops += context_.model.flops(batch);
     out.objective.backward();
   }
   context_.model.reduce_gradients();
+  return sums;
 }
 
 Trainer::StepOutcome Trainer::train_step(StepInput& input, int64_t step) {
@@ -90,8 +92,8 @@ Trainer::StepOutcome Trainer::train_step(StepInput& input, int64_t step) {
   const auto& terms = context_.model.losses();
   // One all-reduce for what everybody has to know of the step: loss sums, then the squared gradient norm.
   auto shared = at::zeros({static_cast<int64_t>(terms.size()) + 1}, at::kDouble);
-  auto sums = shared.narrow(0, 0, static_cast<int64_t>(terms.size()));
-  backward(input, step, sums, outcome.flops);
+  shared.narrow(0, 0, static_cast<int64_t>(terms.size()))
+      .copy_(backward(input, step, outcome.flops));
   double squares = 0;
   if (context_.writes_shards) {
     for (auto* shard : context_.model.shards()) {
@@ -164,7 +166,8 @@ void Trainer::log_step(const StepInput& input, const StepOutcome& outcome) {
                {"data_seconds", outcome.data_seconds},
                {"comm_seconds", outcome.comm_seconds},
                {"pack_efficiency", input.fill},
-               {"peak_memory_bytes", peak_memory_bytes()}};
+               {"peak_memory_bytes",
+                context_.peak_device_bytes ? context_.peak_device_bytes() : peak_host_bytes()}};
   if (context_.peak_flops > 0)
     line["mfu"] = outcome.flops / outcome.step_seconds / context_.peak_flops;
   context_.log->step(line);

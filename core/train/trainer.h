@@ -2,6 +2,7 @@
 // The training loop: steps, evaluation, checkpoints, clean stops. Knows models, data and groups by their interfaces only.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,8 @@ struct TrainContext {
   int64_t planned_steps = 0;  ///< of the whole run (epochs.h): what the schedule goes by
   const FlatMath& math;       ///< kernels of the update
   double peak_flops = 0;      ///< of this rank's device, for mfu; 0: mfu is left out
+  std::function<int64_t()> peak_device_bytes =
+      {};                                  ///< for peak_memory_bytes; empty: this process's memory
   std::vector<Communicator*> groups = {};  ///< all groups the model talks in, for comm_seconds
   RunLog* log = nullptr;                   ///< rank 0 only
 };
@@ -57,7 +60,7 @@ class Trainer {
  private:
   struct StepOutcome;
   StepOutcome train_step(StepInput& input, int64_t step);
-  void backward(StepInput& input, int64_t step, at::Tensor& sums, double& flops);
+  at::Tensor backward(StepInput& input, int64_t step, double& flops);
   [[noreturn]] void report_not_finite(StepInput& input, int64_t step);
   double comm_seconds() const;
   void log_step(const StepInput& input, const StepOutcome& outcome);

@@ -12,12 +12,13 @@ Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& un
   }
   if (base.num_experts > 0) {
     const std::vector<int64_t> shape{base.num_hidden_layers, base.num_experts};
+    const at::Device device(context.cuda ? at::kCUDA : at::kCPU);
     // f_i counts choices a token, as Hugging Face's load_balancing_loss_func does: it sums to k.
     fractions_ = at::full(
         shape,
         static_cast<double>(base.num_experts_per_tok) / static_cast<double>(base.num_experts),
-        at::kFloat);
-    counts_ = at::zeros(shape, at::kDouble);
+        at::TensorOptions(device).dtype(at::kFloat));
+    counts_ = at::zeros(shape, at::TensorOptions(device).dtype(at::kDouble));
   }
 }
 
@@ -39,7 +40,7 @@ RoutingSums Transformer::sum_routing(const std::vector<Routing>& routing, int64_
   const auto p = at::stack(probability);  // [L, E]
   at::Tensor balance;
   if (base_.balance == "step") {
-    balance = (fractions_.to(p.device()) * p).sum() * (experts / layers);
+    balance = (fractions_ * p).sum() * (experts / layers);
   } else {
     // Hugging Face pools the layers first, then multiplies fractions and mean probabilities.
     const auto f =
@@ -64,7 +65,7 @@ Stream Transformer::forward(const at::Tensor& x, const TokenRow& row, const Pass
   if (sums != nullptr) *sums = sum_routing(routing, x.size(0));
   if (pass.train) {
     for (size_t layer = 0; layer < routing.size(); ++layer)
-      counts_[layer].add_(routing[layer].counts.cpu());
+      counts_[layer].add_(routing[layer].counts);
   }
   return stream;
 }

@@ -62,9 +62,7 @@ class Features : public Encoder {
     for (auto& [source, members] : columns) {
       const auto count = static_cast<int64_t>(members.size());
       const auto chosen =
-          count == ids.size(1)
-              ? ids
-              : ids.index_select(1, at::tensor(members, at::kLong).to(ids.device()));
+          count == ids.size(1) ? ids : ids.index_select(1, at::tensor(members, at::kLong));
       const auto found =
           source->lookup(chosen.reshape({-1})).view({ids.size(0), count * source->dim()});
       if (columns.size() == 1) return found;
@@ -79,7 +77,7 @@ class Features : public Encoder {
     auto x = input.arrays[0];
     if (!column_tables_.empty()) {
       const auto embedded = embed_columns(input.arrays[1]);
-      x = x.size(1) == 0 ? embedded : at::cat({x, embedded}, 1);
+      x = x.size(1) == 0 ? embedded : at::cat({x.to(embedded.device()), embedded}, 1);
     }
     x = x.to(weights[0].options());
     Pass inner = pass;
@@ -110,12 +108,13 @@ class Features : public Encoder {
   /// Puts each record's row token in front of its list elements: [R + L, D].
   at::Tensor with_lists(const UnitUse& weights, const at::Tensor& rows, const EncoderInput& input) {
     const auto ids = input.arrays[2].reshape({-1}), columns = input.arrays[3].reshape({-1});
-    auto elements = weights[2 * layers_ + 2 + layout_.lists.size()].index_select(0, columns);
+    auto elements =
+        weights[2 * layers_ + 2 + layout_.lists.size()].index_select(0, columns.to(rows.device()));
     for (size_t list = 0; list < layout_.lists.size(); ++list) {
       const auto mine = (columns == static_cast<int64_t>(list)).nonzero().squeeze(1);
       const auto embedded =
           list_tables_[list]->lookup(ids.index_select(0, mine)).to(rows.scalar_type());
-      elements = elements.index_add(0, mine,
+      elements = elements.index_add(0, mine.to(rows.device()),
                                     kernels::linear(embedded, weights[2 * layers_ + 2 + list], {}));
     }
     return at::cat({rows, elements}).index_select(0, token_order(input).to(rows.device()));

@@ -11,6 +11,7 @@ namespace {
 at::Tensor full_tensor(const UnitState& unit, const at::Tensor& piece,
                        const std::string& parameter) {
   const at::NoGradGuard no_grad;
+  if (unit.group.size() == 1) return unit.view(piece, unit.index_of(parameter)).clone();
   at::Tensor flat = at::empty({unit.layout.total}, piece.options());
   unit.group.all_gather(flat, piece);
   return unit.view(flat, unit.index_of(parameter)).clone();

@@ -1,6 +1,7 @@
 """Measures veomni and its peers alternately in one run and prints a table; results go to build/bench.
 
     bench.py cpu [--shape nano] [--seconds 10] [--rounds 3] [--peers-only]       bench.py startup
+    bench.py gpu [--shape gpu-dense] [--precision bf16] [--program build/release/bin/veomni]
 """
 import argparse
 import json
@@ -31,16 +32,17 @@ def run_process(command, threads, seconds):
 
 def run_peer(peer, shape, data, case):
     command = [sys.executable, HERE / "peer.py", peer, json.dumps(shape), data, "--threads", case["threads"],
-               "--seconds", case["seconds"], "--ranks", case["ranks"]]
+               "--seconds", case["seconds"], "--ranks", case["ranks"], "--device", case["device"],
+               "--precision", case["precision"]]
     return json.loads(run_process(command, case["threads"], case["seconds"]).strip().split("\n")[-1])
 
 
 def run_veomni(shape, case, steps):
     """Seconds of each step after the first 2 s, from metrics.jsonl."""
     run = OUT / "runs" / f"{shape['name']}-{case['ranks']}-{time.time_ns()}"
-    recipe = shapes.write_recipe(shape, steps, case["ranks"], run, OUT)
+    recipe = shapes.write_recipe(shape, steps, case["ranks"], run, OUT, case["precision"])
     ranks = ["--ranks", case["ranks"]] if case["ranks"] > 1 else []
-    run_process([PROGRAM, "train", recipe, "--json", *ranks], case["threads"], case["seconds"])
+    run_process([case["program"], "train", recipe, "--json", *ranks], case["threads"], case["seconds"])
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     lines = [line for line in lines if "step_seconds" in line]
     shapes.check(shape, run, statistics.median(line["tokens"] for line in lines))
@@ -88,6 +90,7 @@ def describe(shape):
 def table(shape, case, results, peak):
     """Markdown of one case: tokens/s, spread over the rounds, veomni's ratio to each peer, share of the GEMM peak."""
     layout = f"{case['ranks']} ranks × {case['threads']} thread" if case["ranks"] > 1 else f"{case['threads']} threads"
+    layout = f"one GPU, {case['precision']}" if case["device"] == "cuda" else layout
     lines = [f"### {describe(shape)}; {layout}", "", "| | tokens/s | rounds | ms a step | veomni is | of GEMM peak |",
              "|---|---|---|---|---|---|"]
     ours = results.get("veomni", {}).get("tokens_per_second")
@@ -105,6 +108,11 @@ def machine():
     return f"{model[0] if model else 'unknown processor'}, {os.cpu_count()} logical cores, load {os.getloadavg()[0]:.1f}"
 
 
+def gpu():
+    import torch
+    return f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, {os.cpu_count()} processor cores"
+
+
 def data_file(options):
     if options.data:
         return options.data
@@ -114,48 +122,58 @@ def data_file(options):
     return shapes.source_of(shapes.shipped_recipe("nano"))["path"]
 
 
-def bench_cpu(options):
+def bench(options):
     data = data_file(options)
+    on_gpu = options.what == "gpu"
     cores = len(os.sched_getaffinity(0))
-    layouts = [{"ranks": 1, "threads": options.threads or cores}, {"ranks": 2, "threads": 1}]
-    text = [f"machine: {machine()}"]
+    layouts = [{"ranks": 1, "threads": options.threads or cores}]
+    if not on_gpu:
+        layouts.append({"ranks": 2, "threads": 1})
+    means = {"device": "cuda" if on_gpu else "cpu", "precision": options.precision, "program": options.program}
+    text = [f"machine: {gpu() if on_gpu else machine()}"]
     record = {"machine": text[0], "cases": []}
     peaks = {}
     for threads in {c["threads"] * c["ranks"] for c in layouts}:
-        command = [sys.executable, HERE / "peer.py", "gemm", "{}", data, "--threads", threads, "--seconds", 3]
+        command = [sys.executable, HERE / "peer.py", "gemm", "{}", data, "--threads", threads, "--seconds", 3,
+                   "--device", means["device"], "--precision", options.precision]
         peaks[threads] = json.loads(run_process(command, threads, 3))["gflops"]
-        text.append(f"f32 matrix-product peak (2048³, {threads} threads): {peaks[threads]:.0f} GFLOP/s")
+        text.append(f"{options.precision} matrix-product peak ({'8192³' if on_gpu else f'2048³, {threads} threads'}): "
+                    f"{peaks[threads]:,.0f} GFLOP/s")
     print("\n".join(text) + "\n", flush=True)
-    for name in options.shape or shapes.SHAPES:
+    for name in options.shape or (shapes.GPU_SHAPES if on_gpu else shapes.SHAPES):
         shape = shapes.resolve(name)
         for case in layouts:
-            case = dict(case, seconds=options.seconds)
+            case = dict(case, seconds=options.seconds, **means)
             results = measure_case(shape, data, case, options)
             text.append(table(shape, case, results, peaks[case["threads"] * case["ranks"]]))
-            record["cases"].append({"shape": shape, "case": case, "results": results})
+            record["cases"].append({"shape": shape, "case": dict(case, program=str(case["program"])), "results": results})
             print(text[-1], flush=True)
     record["gemm_gflops"] = peaks
-    (OUT / "cpu.json").write_text(json.dumps(record, indent=1))
-    (OUT / "cpu.md").write_text("\n".join(text))
-    print(f"written: {OUT / 'cpu.md'}, {OUT / 'cpu.json'}")
+    written = OUT / options.what
+    written.with_suffix(".json").write_text(json.dumps(record, indent=1))
+    written.with_suffix(".md").write_text("\n".join(text))
+    print(f"written: {written}.md, {written}.json")
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench")
-    parser.add_argument("what", choices=["cpu", "startup"])
-    parser.add_argument("--shape", action="append", choices=list(shapes.SHAPES))
+    parser.add_argument("what", choices=["cpu", "gpu", "startup"])
+    parser.add_argument("--shape", action="append", choices=list(shapes.SHAPES | shapes.GPU_SHAPES))
+    parser.add_argument("--precision", choices=["fp32", "bf16"], help="default: fp32 on the CPU, bf16 on a GPU")
+    parser.add_argument("--program", type=pathlib.Path, default=PROGRAM)
     parser.add_argument("--seconds", type=float, default=10, help="of each participant in each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, help="of the case with one rank (default: all cores)")
     parser.add_argument("--data", help="text for the peers (default: the recipe's)")
     parser.add_argument("--peers-only", action="store_true")
     options = parser.parse_args()
+    options.precision = options.precision or ("bf16" if options.what == "gpu" else "fp32")
     OUT.mkdir(parents=True, exist_ok=True)
     if options.what == "startup":
         lines = measure_startup(PROGRAM, ROOT, OUT)
         (OUT / "startup.md").write_text("\n".join(lines) + "\n")
     else:
-        bench_cpu(options)
+        bench(options)
 
 
 if __name__ == "__main__":

@@ -32,10 +32,12 @@ def batches(path, context, count, seed):
         yield ids[rows], ids[rows + 1]
 
 
-def measure(peer, shape, data, seconds, rank, ranks):
+def measure(peer, shape, data, seconds, rank, ranks, device="cpu", precision="fp32"):
     torch.manual_seed(1)
-    model = make_model(peer, shape)
+    model = make_model(peer, shape).to(device)
     optimizer = make_optimizer(peer, model)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    cast = torch.autocast(device, torch.bfloat16, enabled=precision == "bf16")
     if ranks > 1:
         torch.distributed.init_process_group("gloo", rank=rank, world_size=ranks)
         model = torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=peer == "eager")
@@ -44,8 +46,10 @@ def measure(peer, shape, data, seconds, rank, ranks):
     times, losses, begin = [], [], time.perf_counter()
     while True:
         start = time.perf_counter()
-        ids, labels = next(stream)
-        losses.append(train_step(peer, model, optimizer, ids, labels))
+        ids, labels = (x.to(device) for x in next(stream))
+        with cast:
+            losses.append(train_step(peer, model, optimizer, ids, labels))
+        wait()
         end = time.perf_counter()
         if start - begin > WARM_UP_SECONDS:
             times.append(end - start)
@@ -59,15 +63,18 @@ def measure(peer, shape, data, seconds, rank, ranks):
     return {"step_seconds": times, "tokens": share * ranks * shape["context"], "losses": [losses[0].item(), losses[-1].item()]}
 
 
-def gemm_peak(seconds):
-    """f32 GFLOP/s of the best of several large square products at the current thread count."""
-    best, begin = 0.0, time.perf_counter()
-    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
-    out = torch.empty(2048, 2048)
+def gemm_peak(seconds, device, precision):
+    """GFLOP/s of the best of several large square products: f32 at the current thread count, or on the GPU."""
+    best, begin, side = 0.0, time.perf_counter(), 8192 if device == "cuda" else 2048
+    kind = {"device": device, "dtype": torch.bfloat16 if precision == "bf16" else torch.float32}
+    a, b, out = torch.randn(side, side, **kind), torch.randn(side, side, **kind), torch.empty(side, side, **kind)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     while time.perf_counter() - begin < seconds:
+        wait()
         start = time.perf_counter()
         torch.mm(a, b, out=out)
-        best = max(best, 2 * 2048**3 / (time.perf_counter() - start))
+        wait()
+        best = max(best, 2 * side**3 / (time.perf_counter() - start))
     return {"gflops": best / 1e9}
 
 
@@ -92,16 +99,18 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="bf16: under torch.autocast")
     options = parser.parse_args()
     if options.ranks > 1 and "PEER_RANK" not in os.environ:
         return spawn(sys.argv[1:], options.ranks)
     torch.set_num_threads(options.threads)
     if options.peer == "gemm":
-        print(json.dumps(gemm_peak(options.seconds)))
+        print(json.dumps(gemm_peak(options.seconds, options.device, options.precision)))
         return 0
     rank = int(os.environ.get("PEER_RANK", 0))
-    print(json.dumps(measure(options.peer, json.loads(options.shape), options.data, options.seconds, rank, options.ranks)),
-          flush=True)
+    print(json.dumps(measure(options.peer, json.loads(options.shape), options.data, options.seconds, rank, options.ranks,
+                             options.device, options.precision)), flush=True)
     if options.ranks > 1:  # gloo's destructor can wait for ever for a thread that waits for Python's lock
         torch.distributed.barrier()
         os._exit(0)

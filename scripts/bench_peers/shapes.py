@@ -21,9 +21,25 @@ SHAPES = {
                  "num_attention_heads": 4, "num_key_value_heads": 4, "head_dim": 32, "num_experts": 8,
                  "num_experts_per_tok": 2, "moe_intermediate_size": 128}},
 }
+# Shapes that need a GPU; their MoE is Qwen3's layer, narrow.
+GPU_SHAPES = {
+    "gpu-dense": {
+        "recipe": "recipes/text/shakespeare.json", "keep_recipe": False, "context": 2048, "batch": 16, "packs": 2,
+        "base": {"family": "llama", "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 16,
+                 "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 64}},
+    "gpu-moe": {
+        "recipe": "recipes/text/moe.json", "keep_recipe": False, "context": 2048, "batch": 8, "packs": 2,
+        "base": {"family": "qwen3_moe", "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 8,
+                 "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 64, "num_experts": 32,
+                 "num_experts_per_tok": 4, "moe_intermediate_size": 512}},
+}
 VOCABULARY = 65  # characters of tinyshakespeare
 SIZES = ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
          "head_dim", "num_experts", "num_experts_per_tok", "moe_intermediate_size"]
+
+
+def name_on_gpu(name):
+    return name in GPU_SHAPES
 
 
 def read_recipe(path):
@@ -34,7 +50,7 @@ def read_recipe(path):
 
 def shipped_recipe(name):
     """The recipe that a shape comes from, its text named by an absolute path."""
-    path = ROOT / SHAPES[name]["recipe"]
+    path = ROOT / (SHAPES | GPU_SHAPES)[name]["recipe"]
     recipe = read_recipe(path)
     source = source_of(recipe)
     source["path"] = str((path.parent / source["path"]).resolve())
@@ -47,7 +63,7 @@ def source_of(recipe):
 
 def resolve(name):
     """The shape `name`; where the recipe decides the shape, with the recipe's sizes. Absent recipes leave the table's."""
-    shape = dict(SHAPES[name], name=name, vocabulary=VOCABULARY)
+    shape = dict((SHAPES | GPU_SHAPES)[name], name=name, vocabulary=VOCABULARY)
     path = ROOT / shape["recipe"]
     if not path.exists() or not shape["keep_recipe"]:
         return shape
@@ -60,16 +76,19 @@ def resolve(name):
     return shape
 
 
-def write_recipe(shape, steps, ranks, output, folder):
+def write_recipe(shape, steps, ranks, output, folder, precision="fp32"):
     """The recipe that veomni runs for `shape`: `steps` steps, no checkpoints, no evaluation before the end. Where the
     recipe does not decide, each rank gets its share of the batch in one pack."""
     recipe = shipped_recipe(shape["name"])
     source = source_of(recipe)
     if not shape["keep_recipe"]:
         recipe["model"]["base"] = dict(shape["base"])
-        recipe["train"].update(packs=ranks, pack_tokens=shape["batch"] // ranks * shape["context"])
+        packs = shape.get("packs", ranks)
+        recipe["train"].update(packs=packs, pack_tokens=shape["batch"] // packs * shape["context"])
         source["sample_tokens"] = shape["context"]
     recipe["train"]["steps"] = steps
+    if name_on_gpu(shape["name"]):
+        recipe["train"].update(device="cuda", precision=precision)
     recipe["train"].pop("epochs", None)
     recipe["eval"] = {"every": 0}
     recipe["checkpoint"] = {"every": 0}

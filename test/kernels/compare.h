@@ -75,6 +75,16 @@ inline double worst_difference(const Op& op, const Op& reference, const Tensors&
   return worst;
 }
 
+/// op on the GPU, its inputs and its result on the host: gradients go both ways.
+inline Op on_gpu(const Op& op) {
+  return [op](const Tensors& inputs) {
+    Tensors there;
+    for (const at::Tensor& input : inputs)
+      there.push_back(input.defined() ? input.to(at::kCUDA) : input);
+    return op(there).cpu();
+  };
+}
+
 inline constexpr std::pair<at::ScalarType, double> kTypes[] = {{at::kFloat, 2e-5},
                                                                {at::kBFloat16, 2e-2}};
 

@@ -77,9 +77,10 @@ struct Loaded {
   BuildContext build;
   std::unique_ptr<Encoder> encoder;
 
-  Loaded(const Recipe& recipe, Communicator& world)
+  Loaded(const Recipe& recipe, Communicator& world, const std::string& device)
       : mesh(world, MeshShape{1, world.size()}), build{recipe, base_sizes(recipe, 0), context, {}} {
     mesh.fill(context);
+    context.cuda = open_shared_device(device, world);
     register_all_parts();
     const auto& part = recipe.encoders[0];
     encoder = encoders().make(part.type, part, build);
@@ -103,14 +104,14 @@ using Gradients = std::map<std::string, at::Tensor>;
 
 /// Runs one way forward and backward: returns its loss, adds to the gradients by the directory's names.
 double run_way(const fs::path& directory, const Way& way, Communicator& world,
-               Gradients& gradients) {
+               const std::string& device, Gradients& gradients) {
   const Reference reference(directory);
   const TempDir folder;
   const auto target = reference.tensor("target_" + way.output);
   const Recipe recipe = recipe_of(directory, way, target.size(-1), folder);
-  Loaded ours(recipe, world);
+  Loaded ours(recipe, world, device);
   for (auto* unit : ours.encoder->units()) unit->zero_gradient();
-  const auto out = ours.encoder->lm_encode(input_of(reference, recipe), Pass{.train = true});
+  const auto out = ours.encoder->lm_encode(input_of(reference, recipe), Pass{.train = true}).cpu();
   const auto flat = [&](const at::Tensor& x) { return x.reshape({-1, x.size(-1)}); };
   if (world.rank() == 0)
     gradients["worst." + way.output] =
@@ -120,7 +121,7 @@ double run_way(const fs::path& directory, const Way& way, Communicator& world,
   for (auto* unit : ours.encoder->units()) unit->reduce_gradients();
   for (auto* unit : ours.encoder->units())
     for (const auto& parameter : unit->parameters()) {
-      const auto gradient = unit->full_gradient(parameter.name).view({-1});
+      const auto gradient = unit->full_gradient(parameter.name).cpu().view({-1});
       int64_t start = 0;
       for (const auto& piece : parameter.pieces) {
         auto& sum = gradients[piece.tensor];
@@ -156,10 +157,8 @@ void check_gradients(const Reference& reference, const Gradients& gradients) {
   }
 }
 
-}  // namespace
-
-TEST_CASE("encoders: fixtures give transformers' outputs, loss and gradients, on 1 and 2 ranks",
-          "[modalities][hugging_face]") {
+/// How many directories were tested.
+int check_fixtures(const std::string& device) {
   int tested = 0;
   for (const auto& directory : fixture_directories()) {
     const auto ways = ways_of(model_type_of(directory));
@@ -173,7 +172,7 @@ TEST_CASE("encoders: fixtures give transformers' outputs, loss and gradients, on
       run_ranks(ranks, [&](Communicator& world) {
         Gradients own;
         double sum = 0;
-        for (const auto& way : ways) sum += run_way(directory, way, world, own);
+        for (const auto& way : ways) sum += run_way(directory, way, world, device, own);
         if (world.rank() == 0) gradients = own, loss = sum;
       });
       for (const auto& way : ways)
@@ -184,5 +183,16 @@ TEST_CASE("encoders: fixtures give transformers' outputs, loss and gradients, on
       check_gradients(reference, gradients);
     }
   }
-  if (tested == 0) WARN("skipped: no fixtures beside the checkout");
+  return tested;
+}
+
+}  // namespace
+
+TEST_CASE("encoders: fixtures give transformers' outputs, loss and gradients, on 1 and 2 ranks",
+          "[modalities][hugging_face]") {
+  if (check_fixtures("cpu") == 0) WARN("skipped: no fixtures beside the checkout");
+}
+
+TEST_CASE("encoders: fixtures on a GPU, on 1 and 2 ranks that share it", "[.gpu]") {
+  if (check_fixtures("cuda") == 0) WARN("skipped: no fixtures beside the checkout");
 }

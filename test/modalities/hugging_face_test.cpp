@@ -92,11 +92,13 @@ struct Loaded {
   ParallelContext context;
   std::unique_ptr<Model> model;
 
-  Loaded(const Recipe& its_recipe, Communicator& world)
+  /// `device`: cpu or cuda, where the ranks share one GPU.
+  Loaded(const Recipe& its_recipe, Communicator& world, const std::string& device = "cpu")
       : ranks(world.size()),
         recipe(its_recipe),
         mesh(std::make_unique<Mesh>(world, MeshShape{1, world.size()})) {
     mesh->fill(context);
+    context.cuda = open_shared_device(device, world);
     model = build_model(recipe, recipe.base.vocab_size, context);
     import_weights(model->shards(), recipe);
   }
@@ -113,12 +115,12 @@ struct Loaded {
     model->forward(batch, options);
     const auto weight =
         recipe.base.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
-    return at::mm(hidden, model->full_parameter(weight).t());
+    return at::mm(hidden, model->full_parameter(weight).t()).cpu();
   }
 
   at::Tensor token_losses(const Batch& batch) {
     const at::NoGradGuard no_grad;
-    return model->forward(batch, forward_options(*model, batch, false, ranks)).text_losses;
+    return model->forward(batch, forward_options(*model, batch, false, ranks)).text_losses.cpu();
   }
 
   /// The objective; gradients are in the shards.
@@ -140,7 +142,7 @@ void check_forward(Loaded& ours, const Reference& reference) {
   CHECK(worst(ours.logits(batch, &embeds), expected.view({-1, expected.size(-1)})) <
         reference.tolerance("logits_abs"));
   if (reference.has("image_embeds"))
-    CHECK(worst(embeds, reference.tensor("image_embeds")) <
+    CHECK(worst(embeds.cpu(), reference.tensor("image_embeds")) <
           reference.tolerance("image_embeds_abs"));
   CHECK(worst(ours.token_losses(batch), reference.tensor("token_loss").view({-1})) <
         reference.tolerance("token_loss_abs"));
@@ -181,7 +183,7 @@ void check_gradients(Loaded& ours, const Reference& reference) {
   const double global = reference.json()["gradients"]["global_l2"].get<double>();
   std::map<std::string, std::pair<double, double>> squares;  // of difference and reference
   for (const auto& name : ours.model->parameter_names()) {
-    const auto gradient = ours.model->full_gradient(name);
+    const auto gradient = ours.model->full_gradient(name).cpu();
     int64_t start = 0;
     const auto found = of_encoders.find(name);
     for (const auto& piece :
@@ -212,7 +214,7 @@ void check_generation(Loaded& ours, const Reference& reference) {
     const at::NoGradGuard no_grad;
     auto batch = make_batch(ids, at::full_like(ids, kIgnore), bounds);
     add_images(batch, ours.recipe, reference, "gen.");
-    const auto next = ours.model->next_token_logits(batch).argmax();
+    const auto next = ours.model->next_token_logits(batch).argmax().cpu();
     made.push_back(next.item<int64_t>());
     ids = at::cat({ids, next.view({1})});
   }
@@ -298,6 +300,38 @@ Distance follow_training(Loaded& ours, const Reference& reference, Communicator&
   return distance;
 }
 
+/// Everything that a fixture has, but its training, on one rank.
+void check_fixture(const fs::path& directory, const std::string& device) {
+  INFO(directory.filename().string());
+  const Reference reference(directory);
+  const TempDir folder;
+  const Recipe recipe = recipe_from(directory, folder);
+  run_ranks(1, [&](Communicator& world) {
+    Loaded ours(recipe, world, device);
+    if (reference.has("logits")) check_forward(ours, reference);
+    if (reference.has("packed.logits")) check_packed(ours, reference);
+    if (reference.json().contains("gradients")) check_gradients(ours, reference);
+    if (reference.has("gen.new_ids")) check_generation(ours, reference);
+  });
+}
+
+void check_training(const fs::path& directory, int ranks, const std::string& device) {
+  INFO(directory.filename().string() << " on " << ranks);
+  const TempDir folder;
+  const Recipe recipe = recipe_from(directory, folder);
+  Distance distance;
+  run_ranks(ranks, [&](Communicator& world) {
+    const Reference own(directory);
+    Loaded ours(recipe, world, device);
+    const Distance mine = follow_training(ours, own, world);
+    if (world.rank() == 0) distance = mine;
+  });
+  const Json tolerance = Reference(directory).json()["tolerance"]["training"];
+  CHECK(distance.loss < tolerance["loss_abs"].get<double>());
+  CHECK(distance.grad_norm < tolerance["grad_norm_rel"].get<double>());
+  CHECK(distance.final_logits < tolerance["final_logits_abs"].get<double>());
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -305,19 +339,7 @@ TEST_CASE(
     "[hugging_face]") {
   if (!fs::exists(fixture_folders().back()))
     WARN("skipped in part: no fixtures beside the checkout");
-  for (const auto& directory : cases()) {
-    INFO(directory.filename().string());
-    const Reference reference(directory);
-    const TempDir folder;
-    const Recipe recipe = recipe_from(directory, folder);
-    run_ranks(1, [&](Communicator& world) {
-      Loaded ours(recipe, world);
-      if (reference.has("logits")) check_forward(ours, reference);
-      if (reference.has("packed.logits")) check_packed(ours, reference);
-      if (reference.json().contains("gradients")) check_gradients(ours, reference);
-      if (reference.has("gen.new_ids")) check_generation(ours, reference);
-    });
-  }
+  for (const auto& directory : cases()) check_fixture(directory, "cpu");
 }
 
 TEST_CASE(
@@ -347,24 +369,17 @@ TEST_CASE(
 
 TEST_CASE("hugging face: 20 training steps follow transformers', on 1, 2 and 4 ranks",
           "[hugging_face]") {
+  for (const auto& directory : cases())
+    if (Reference(directory).has("train.input_ids"))
+      for (const int ranks : {1, 2, 4}) check_training(directory, ranks, "cpu");
+}
+
+TEST_CASE(
+    "hugging face: fixtures on a GPU, and their training steps on 1 and 2 ranks that share it",
+    "[.gpu]") {
   for (const auto& directory : cases()) {
-    const Reference reference(directory);
-    if (!reference.has("train.input_ids")) continue;
-    for (const int ranks : {1, 2, 4}) {
-      INFO(directory.filename().string() << " on " << ranks);
-      const TempDir folder;
-      const Recipe recipe = recipe_from(directory, folder);
-      Distance distance;
-      run_ranks(ranks, [&](Communicator& world) {
-        const Reference own(directory);
-        Loaded ours(recipe, world);
-        const Distance mine = follow_training(ours, own, world);
-        if (world.rank() == 0) distance = mine;
-      });
-      const Json& tolerance = reference.json()["tolerance"]["training"];
-      CHECK(distance.loss < tolerance["loss_abs"].get<double>());
-      CHECK(distance.grad_norm < tolerance["grad_norm_rel"].get<double>());
-      CHECK(distance.final_logits < tolerance["final_logits_abs"].get<double>());
-    }
+    check_fixture(directory, "cuda");
+    if (!Reference(directory).has("train.input_ids")) continue;
+    for (const int ranks : {1, 2}) check_training(directory, ranks, "cuda");
   }
 }

@@ -11,6 +11,7 @@
 #include "modalities/all.h"
 #include "modalities/model.h"
 #include "parallel/comm/thread.h"
+#include "parallel/device.h"
 #include "parallel/mesh.h"
 #include "parallel/plan/plan.h"
 
@@ -28,10 +29,11 @@ void register_once() {
 
 /// Gradients of the first step, by running it once beside the trainer's own on a dataset of its own.
 std::map<std::string, at::Tensor> first_gradients(const Recipe& recipe, Mesh& mesh,
-                                                  const Plan& plan) {
+                                                  const Plan& plan, bool cuda) {
   ParallelContext context;
   mesh.fill(context);
   context.seed = recipe.seed;
+  context.cuda = cuda;
   const auto data = open_dataset(recipe, nullptr);
   const auto model = build_model(recipe, data->vocab_size(), context);
   const auto share = share_lanes(mesh.data().rank(), mesh.data().size(), recipe.train.packs,
@@ -50,7 +52,8 @@ std::map<std::string, at::Tensor> first_gradients(const Recipe& recipe, Mesh& me
   }
   model->reduce_gradients();
   std::map<std::string, at::Tensor> gradients;
-  for (const auto& name : model->parameter_names()) gradients[name] = model->full_gradient(name);
+  for (const auto& name : model->parameter_names())
+    gradients[name] = model->full_gradient(name).cpu();
   return gradients;
 }
 
@@ -64,14 +67,16 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
     auto sized = recipe;
     sized.parallel = {options.replicate, options.shard};
     const Plan plan = make_plan(sized, world.size());
+    const bool cuda = open_shared_device(options.device, world);
     Mesh mesh(world, {plan.replicate, plan.shard});
     if (options.keep_gradients) {
-      auto gradients = first_gradients(sized, mesh, plan);
+      auto gradients = first_gradients(sized, mesh, plan, cuda);
       if (world.rank() == 0) outcome.gradients = std::move(gradients);
     }
     ParallelContext context;
     mesh.fill(context);
     context.seed = sized.seed;
+    context.cuda = cuda;
     context.compute_bf16 = sized.train.precision == "bf16";
     std::unique_ptr<Checkpoint> start;
     if (!options.resume.empty()) start = std::make_unique<Checkpoint>(options.resume);
@@ -100,7 +105,7 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
     const auto result = trainer.run();
     std::map<std::string, at::Tensor> parameters;
     for (const auto& name : model->parameter_names())
-      parameters[name] = model->full_parameter(name);
+      parameters[name] = model->full_parameter(name).cpu();
     if (world.rank() != 0) return;
     outcome.result = result;
     outcome.evaluation = result.evaluation;
@@ -111,6 +116,12 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
     }
   });
   return outcome;
+}
+
+bool open_shared_device(const std::string& device, const Communicator& world) {
+  const DeviceRequest request{
+      .wanted = device, .local_rank = world.rank(), .local_ranks = world.size(), .share = true};
+  return open_device(request).cuda;
 }
 
 double relative_difference(const at::Tensor& a, const at::Tensor& b) {

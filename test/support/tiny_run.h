@@ -21,6 +21,7 @@ struct RunOptions {
   std::vector<std::string> overrides = {};
   std::string resume = {};      ///< a checkpoint's directory; empty: fresh
   bool keep_gradients = false;  ///< of the first step
+  std::string device = "cpu";   ///< cuda: the ranks share the machine's GPUs
   std::function<void(Communicator&)> before_run = {};
 };
 
@@ -34,6 +35,9 @@ struct RunOutcome {
 
 /// Trains on replicate × shard rank threads; what rank 0 saw.
 RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options);
+
+/// Opens `device` in this rank's thread; whether it is cuda.
+bool open_shared_device(const std::string& device, const Communicator& world);
 
 /// ‖a − b‖ / ‖b‖ in f64; 0 when both are zero.
 double relative_difference(const at::Tensor& a, const at::Tensor& b);
