@@ -144,8 +144,8 @@ class OmniModel : public Model {
   void finish_step() override {
     auto& counts = transformer_.expert_counts();
     if (!counts.defined()) return;
-    auto all = counts.cpu();  // the data group carries host tensors
-    context_.data->all_reduce(all);
+    auto all = counts.cpu();  // the world carries host tensors
+    context_.world->all_reduce(all);
     const auto choices = all.sum(1, true).clamp_min(1);
     transformer_.expert_fractions().copy_(all / choices *
                                           static_cast<double>(recipe_.base.num_experts_per_tok));
@@ -160,7 +160,9 @@ class OmniModel : public Model {
                                            recipe_.base.head_dim * recipe_.base.num_hidden_layers);
     for (int64_t s = 0; s + 1 < batch.cu_seqlens.size(0); ++s) {
       const auto length = static_cast<double>(bounds[s + 1] - bounds[s]);
-      forward += 2 * length * length * width;  // two products of 2·T²·N·H, half of it masked
+      const double attention =
+          2 * length * length * width;  // two products of 2·T²·N·H, half masked
+      forward += attention / batch.place.size;
     }
     return 3 * forward;
   }
@@ -213,8 +215,13 @@ class OmniModel : public Model {
     std::vector<at::Tensor> encoded(encoders_.size());
     for (size_t e = 0; e < encoders_.size(); ++e) {
       if (e >= use.encoders.size() || !use.encoders[e]) continue;
-      encoded[e] = encoders_[e]->lm_encode(batch.encoders[e], pass);
+      const auto& input = batch.encoders[e];
+      encoded[e] = encoders_[e]->lm_encode(input, pass);
       pass.look("encoders." + recipe_.encoders[e].name, encoded[e]);
+      if (batch.place.size == 1) continue;
+      const auto out = encoded[e].index_select(0, input.send_rows.to(encoded[e].device()));
+      encoded[e] =
+          exchange_rows(*context_.sequence, out, {input.send_counts, input.receive_counts});
     }
     return encoded;
   }
@@ -240,7 +247,11 @@ class OmniModel : public Model {
     }
     const auto x = add_positions(root, assemble_rows(places, sources), batch);
     pass.look("model.embed_tokens", x);
-    const TokenRow row{batch.positions.to(x.device()), batch.cu_seqlens, batch.noise_keys, cache};
+    TokenRow row{batch.positions.to(x.device()), batch.cu_seqlens, batch.noise_keys, cache};
+    std::optional<TokenShare> share;
+    if (batch.place.size > 1)
+      row.share = &share.emplace(TokenShare{
+          *context_.sequence, batch.place.counts(batch.row_tokens()), recipe_.parallel.overlap});
     const auto stream = transformer_.forward(x, row, pass, routing);
     const auto hidden = final_norm(root, stream);
     pass.look("model.norm", hidden);
@@ -264,7 +275,8 @@ class OmniModel : public Model {
                            "model.base.max_position_embeddings: a sample has {} tokens, but the "
                            "model has {} positions; make samples shorter",
                            begin[s + 1] - begin[s], table.size(0));
-    return x + kernels::embedding(table, batch.positions.to(table.device()));
+    const auto own = batch.positions.narrow(0, batch.place.begin(batch.row_tokens()), x.size(0));
+    return x + kernels::embedding(table, own.contiguous().to(table.device()));
   }
 
   void decode_text(const UnitUse& root, const at::Tensor& hidden, const Batch& batch,

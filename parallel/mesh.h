@@ -1,26 +1,17 @@
 #pragma once
-// The ranks as a grid with named axes, outermost first: replicate × shard. Knows who belongs to
-// which group.
+// The groups of ranks that the axes of the mesh make (parallel/plan/mesh_shape.h), each named in one place.
 
-#include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/communicator.h"
+#include "parallel/plan/mesh_shape.h"
 
 namespace veomni {
 
 class NcclCommunicator;
 struct ParallelContext;
-
-/// Sizes of the axes (recipe keys parallel.replicate, parallel.shard).
-struct MeshShape {
-  int replicate = 1;
-  int shard = 0;  ///< 0: all that replicate leaves
-
-  /// With shard filled in. Throws ConfigError when the axes do not fill the world.
-  MeshShape resolve(int world_size) const;
-};
 
 class Mesh {
  public:
@@ -29,12 +20,25 @@ class Mesh {
   ~Mesh();
 
   const MeshShape& shape() const { return shape_; }
+  MeshShape::Place place() const { return shape_.place(world_.rank()); }
+
   Communicator& world() { return world_; }
-  Communicator& data() { return *data_; }            ///< replicate × shard: who shares the lanes
-  Communicator& shard();                             ///< parameters are split over it
-  Communicator& replicate();                         ///< holds the same shard
-  /// From here on `shard` and `replicate` carry tensors of this rank's GPU, by NCCL; `world` and `data` go on carrying host
-  /// tensors. Collective. Throws DeviceError, CommError.
+  Communicator& data() { return *data_; }  ///< replicate × shard: who shares the lanes
+  Communicator& dense() {
+    return of(dense_);
+  }  ///< shard × sequence: dense parameters are split over it
+  Communicator& replicate() { return of(replicate_); }       ///< who holds the same parameters
+  Communicator& sequence() { return of(sequence_); }         ///< who shares the tokens of a pack
+  Communicator& sequence_host() { return *sequence_.host; }  ///< the same, for host tensors
+  Communicator& expert() { return of(expert_); }             ///< who shares the experts of a layer
+  Communicator& expert_shard() {
+    return of(expert_shard_);
+  }  ///< experts' parameters are split over it
+  /// All but `world`, for accounting.
+  std::vector<Communicator*> groups();
+
+  /// From here on all groups but `world` and `data` carry tensors of this rank's GPU, by NCCL. Collective. Throws
+  /// DeviceError, CommError.
   void use_gpu(int device_index);
   /// Fills in the groups.
   void fill(ParallelContext& context);
@@ -42,10 +46,17 @@ class Mesh {
   void close();
 
  private:
+  struct Group {
+    std::unique_ptr<Communicator> host;
+    std::unique_ptr<NcclCommunicator> gpu;  ///< null: one rank, or no GPU
+  };
+  static Communicator& of(Group& group);
+  std::vector<Group*> device_groups();
+
   MeshShape shape_;
   Communicator& world_;
-  std::unique_ptr<Communicator> data_, host_shard_, host_replicate_;
-  std::unique_ptr<NcclCommunicator> gpu_shard_, gpu_replicate_;  ///< null: one rank, or no GPU
+  std::unique_ptr<Communicator> data_;
+  Group dense_, replicate_, sequence_, expert_, expert_shard_;
 };
 
 }  // namespace veomni

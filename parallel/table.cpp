@@ -104,7 +104,7 @@ struct Table::State {
   void adamw_device(const AdamScales& scales);
 
   std::string name;
-  Communicator* data = nullptr;
+  Communicator* world = nullptr;  // every rank looks rows up
   at::Tensor weight, exp_avg, exp_avg_sq;
   std::vector<Lookup> lookups;
   Rows touched;
@@ -121,7 +121,7 @@ Table::Table(std::string name, int64_t rows, int64_t dim, double deviation,
     fill_normal({name, context.seed, begin, end}, deviation, weight.data_ptr<float>() + begin);
   });
   state_->name = std::move(name);
-  state_->data = context.data;
+  state_->world = context.world;
   state_->weight = context.cuda ? weight.to(at::kCUDA) : weight;
   state_->touched = state_->own_rows();
 }
@@ -178,8 +178,8 @@ void Table::reduce_gradients() {
   const at::NoGradGuard no_grad;
   state_->touched = state_->own_rows();
   state_->lookups.clear();
-  if (state_->data == nullptr || state_->data->size() == 1) return;
-  state_->touched = merge(gather(*state_->data, state_->touched));
+  if (state_->world == nullptr || state_->world->size() == 1) return;
+  state_->touched = merge(gather(*state_->world, state_->touched));
 }
 
 double Table::gradient_sum_of_squares() const {

@@ -41,9 +41,13 @@ int run_eval(const Request& request, MpiSession& mpi) {
   std::optional<TokenLosses> tokens;
   session.together([&] {
     check_request(session.recipe(), !file.empty());
-    if (!file.empty()) tokens.emplace(file, session.recipe(), session.mesh().data());
+    if (!file.empty())
+      tokens.emplace(file, session.recipe(), session.mesh().data(),
+                     session.mesh().sequence_host().rank() == 0);
   });
-  Evaluator evaluator(session.recipe(), session.data(), session.model(), session.mesh().data());
+  auto& mesh = session.mesh();
+  Evaluator evaluator(session.recipe(), session.data(), session.model(),
+                      {mesh.world(), mesh.data(), mesh.sequence_host()});
   const Json result = {{"step", step}, {"eval", evaluator.run(0, tokens ? &*tokens : nullptr)}};
   session.together([&] {
     if (tokens) tokens->close();

@@ -84,7 +84,7 @@ void Session::lay_out(const Recipe& recipe, bool restored) {
                            .local_rank = mpi_.local_rank(),
                            .local_ranks = mpi_.local_size()});
   });
-  mesh_ = std::make_unique<Mesh>(world(), MeshShape{plan_.replicate, plan_.shard});
+  mesh_ = std::make_unique<Mesh>(world(), plan_.mesh);
   if (device_.cuda) together([&] { mesh_->use_gpu(device_.index); });
   context_.cuda = device_.cuda;
   mesh_->fill(context_);

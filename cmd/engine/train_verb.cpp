@@ -103,10 +103,9 @@ std::string describe(Session& session, const Recipe& recipe) {
   const auto means = session.device().cuda
                          ? fmt::format("on {}", session.device().name)
                          : fmt::format("{} thread{} each", threads, threads == 1 ? "" : "s");
-  return fmt::format(
-      "{}: {} parameters, {} rank{} (replicate {} × shard {}), {}, {} × {} tokens a step",
-      recipe.name, session.model().parameter_count(), plan.world, plan.world == 1 ? "" : "s",
-      plan.replicate, plan.shard, means, recipe.train.packs, recipe.train.pack_tokens);
+  return fmt::format("{}: {} parameters, {} rank{} ({}), {}, {} × {} tokens a step", recipe.name,
+                     session.model().parameter_count(), plan.world, plan.world == 1 ? "" : "s",
+                     plan.mesh.text(), means, recipe.train.packs, recipe.train.pack_tokens);
 }
 
 int signal_code(int signal) { return signal == SIGINT ? 130 : 143; }
@@ -144,13 +143,14 @@ int run_train(const Request& request, MpiSession& mpi) {
                    .model = session.model(),
                    .world = session.world(),
                    .data_group = session.mesh().data(),
+                   .sequence = session.mesh().sequence_host(),
                    .writes_shards = session.mesh().replicate().rank() == 0,
                    .packs_per_micro_batch = session.plan().packs_per_micro_batch,
                    .planned_steps = steps,
                    .math = math,
                    .peak_flops = measure_peak_flops(session.device(), recipe.train.precision),
                    .peak_device_bytes = peak_bytes_of(session.device()),
-                   .groups = {&session.mesh().shard(), &session.mesh().replicate()},
+                   .groups = session.mesh().groups(),
                    .log = log.get()});
   if (start.opened) session.together([&] { trainer.restore(*start.opened); });
   const auto result = trainer.run();

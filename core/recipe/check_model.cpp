@@ -1,3 +1,5 @@
+#include <fmt/ranges.h>
+
 #include <set>
 
 #include "core/error.h"
@@ -8,6 +10,13 @@
 namespace veomni {
 
 namespace {
+
+std::vector<int64_t> divisors(int64_t number) {
+  std::vector<int64_t> found;
+  for (int64_t d = 1; d <= number; ++d)
+    if (number % d == 0) found.push_back(d);
+  return found;
+}
 
 using Kind = SpecRegistry::Kind;
 
@@ -116,6 +125,16 @@ void check_positions(const Recipe& recipe, const Document& document) {
   }
 }
 
+/// Axes that cut the model: what they cut must divide.
+void check_axes(const Recipe& recipe, const Document& document) {
+  const int64_t heads = recipe.base.num_attention_heads, sequence = recipe.parallel.sequence;
+  if (heads % sequence == 0) return;
+  document.fail_value(
+      {"parallel", "sequence"},
+      fmt::format("{} must divide model.base.num_attention_heads = {}; it can be {}", sequence,
+                  heads, fmt::join(divisors(heads), ", ")));
+}
+
 }  // namespace
 
 const PartSpec& spec_of(SpecRegistry::Kind kind, const PartConfig& part) {
@@ -140,6 +159,7 @@ void check_model(const Recipe& recipe, const Document& document) {
   check_specs(recipe, document);
   check_tables(recipe, document);
   check_positions(recipe, document);
+  check_axes(recipe, document);
   for (const PartConfig& head : recipe.heads) check_given(recipe, head, document);
 }
 

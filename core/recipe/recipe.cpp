@@ -189,6 +189,8 @@ Recipe read_resolved(Json resolved, const std::string& path) {
   take(resolved["eval"], "samples", recipe.eval.samples);
   take(resolved["parallel"], "replicate", recipe.parallel.replicate);
   take(resolved["parallel"], "shard", recipe.parallel.shard);
+  take(resolved["parallel"], "sequence", recipe.parallel.sequence);
+  take(resolved["parallel"], "overlap", recipe.parallel.overlap);
   take(resolved["checkpoint"], "every", recipe.checkpoint.every);
   take(resolved["checkpoint"], "keep", recipe.checkpoint.keep);
   take(resolved, "output", recipe.output);

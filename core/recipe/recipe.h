@@ -122,7 +122,9 @@ struct EvalConfig {
 };
 
 struct ParallelConfig {
-  int64_t replicate = 1, shard = 0;  ///< shard 0: all ranks that replicate leaves
+  int64_t replicate = 1, shard = 0;  ///< shard 0: all ranks that the others leave
+  int64_t sequence = 1, expert = 1;
+  bool overlap = true;  ///< exchanges of tokens travel while something else is computed
 };
 
 struct CheckpointConfig {

@@ -47,11 +47,21 @@ Key parallel_key() {
             .maximum = 1 << 20},
            {.name = "shard",
             .type = Type::integer,
-            .doc =
-                "ranks that share one copy of the parameters; all that replicate leaves by default",
+            .doc = "ranks with packs of their own that share one copy of the parameters; all that "
+                   "the other axes leave by default",
             .minimum = 1,
             .maximum = 1 << 20},
-           single_rank_axis("sequence", "ranks that share the tokens of a pack"),
+           {.name = "sequence",
+            .type = Type::integer,
+            .doc =
+                "ranks that share the tokens of a pack (Ulysses); must divide the attention heads",
+            .default_value = 1,
+            .minimum = 1,
+            .maximum = 1 << 20},
+           {.name = "overlap",
+            .type = Type::boolean,
+            .doc = "exchanges of tokens travel while something else is computed",
+            .default_value = true},
            single_rank_axis("expert", "ranks that share the experts of a layer"),
            {.name = "recompute",
             .type = Type::string,
@@ -64,7 +74,7 @@ Key parallel_key() {
            reserved_key("pipeline"),
            reserved_key("offload")},
       .reserved_values = {"auto"},
-      .instead = "leave parallel out or give replicate and shard"};
+      .instead = "leave parallel out or give its axes"};
 }
 
 Key checkpoint_key() {

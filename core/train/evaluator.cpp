@@ -82,8 +82,9 @@ Json head_metrics(const PartConfig& head, const std::vector<Prediction>& predict
   return out;
 }
 
-Evaluator::Evaluator(const Recipe& recipe, const Dataset& data, Model& model, Communicator& group)
-    : recipe_(recipe), data_(data), model_(model), group_(group) {}
+Evaluator::Evaluator(const Recipe& recipe, const Dataset& data, Model& model,
+                     EvaluationGroups groups)
+    : recipe_(recipe), data_(data), model_(model), groups_(groups) {}
 
 at::Tensor Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector<Sample>& samples,
                                 Sums& sums) {
@@ -91,7 +92,8 @@ at::Tensor Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector
   for (const auto& sample : samples) pack.append(sample);
   ForwardOptions options;
   options.use = parts_of(recipe_, recipe_.sources[source]);
-  const auto batch = make_batch({&pack}, {0}, options.use, data_, recipe_);
+  const auto batch = make_batch({&pack}, {0}, options.use, data_, recipe_,
+                                {groups_.sequence.rank(), groups_.sequence.size()});
   const auto out = model_.forward(batch, options);
   sums.losses += out.sums.cpu();
   if (out.text_losses.defined()) {
@@ -102,21 +104,26 @@ at::Tensor Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector
         static_cast<double>(out.text_correct.cpu().masked_select(learned).sum().item<int64_t>());
     sums.text_count += static_cast<double>(batch.text_labels);
   }
-  std::vector<int64_t> next(recipe_.heads.size());
-  std::vector<at::Tensor> scores(recipe_.heads.size());
-  for (size_t h = 0; h < scores.size(); ++h) {
-    if (options.use.heads[h]) scores[h] = out.scores[h].cpu().to(at::kDouble);
-  }
-  for (size_t i = 0; i < pack.targets.size(); ++i) {
-    const auto& target = pack.targets[i];
-    auto& rows = sums.rows[target.head];
-    const double score = score_of(scores[target.head], next[target.head]++);
-    rows.insert(rows.end(),
-                {score, target.value, target.weight, group_number(target.group),
-                 static_cast<double>(begin) +
-                     static_cast<double>(i) / (1.0 + static_cast<double>(pack.targets.size()))});
+  for (size_t h = 0; h < recipe_.heads.size(); ++h) {
+    if (!options.use.heads[h]) continue;
+    const auto scores = out.scores[h].cpu().to(at::kDouble);
+    const auto& own = batch.heads[h].targets;
+    for (size_t row = 0; row < own.size(); ++row) {
+      const auto& target = pack.targets[own[row]];
+      const double place =
+          static_cast<double>(own[row]) / (1.0 + static_cast<double>(pack.targets.size()));
+      sums.rows[h].insert(sums.rows[h].end(),
+                          {score_of(scores, static_cast<int64_t>(row)), target.value, target.weight,
+                           group_number(target.group), static_cast<double>(begin) + place});
+    }
   }
   return out.text_losses;
+}
+
+/// The losses of all tokens, from the ranks that share them.
+at::Tensor Evaluator::whole_row(const at::Tensor& losses) {
+  if (groups_.sequence.size() == 1 || !losses.defined()) return losses;
+  return gather_rows(groups_.sequence, losses.cpu().unsqueeze(1)).squeeze(1);
 }
 
 Json Evaluator::run_source(int32_t source, int64_t limit, TokenLosses* tokens) {
@@ -129,15 +136,15 @@ Json Evaluator::run_source(int32_t source, int64_t limit, TokenLosses* tokens) {
   const auto length = samples.empty() ? 1 : static_cast<int64_t>(samples[0].ids.size());
   const int64_t chunk = std::max<int64_t>(1, kChunkTokens / std::max<int64_t>(1, length));
   // Every rank runs the same number of forwards, the last ones perhaps on nothing.
-  const int64_t stride = chunk * group_.size();
+  const int64_t stride = chunk * groups_.data.size();
   for (int64_t round = 0; round < size; round += stride) {
-    const int64_t begin = std::min(size, round + chunk * group_.rank());
+    const int64_t begin = std::min(size, round + chunk * groups_.data.rank());
     if (begin > 0) samples.clear();  // else the first has been read already
     const auto read = begin + static_cast<int64_t>(samples.size());
     for (auto& sample : data_.eval_samples(source, read, std::min(size, begin + chunk)))
       samples.push_back(std::move(sample));
     const auto losses = run_chunk(source, begin, samples, sums);
-    if (tokens != nullptr) tokens->add(samples, losses);
+    if (tokens != nullptr) tokens->add(samples, whole_row(losses));
   }
   return report(source, sums);
 }
@@ -167,7 +174,7 @@ Json Evaluator::report(int32_t source, Sums& sums) {
       at::cat({sums.losses,
                at::tensor({sums.text_loss, sums.text_weight, sums.text_correct, sums.text_count},
                           at::kDouble)});
-  if (group_.size() > 1) group_.all_reduce(totals);
+  if (groups_.world.size() > 1) groups_.world.all_reduce(totals);
   const auto* total = totals.const_data_ptr<double>();
   const auto terms = model_.losses();
   const auto* text = total + terms.size();
@@ -188,7 +195,7 @@ Json Evaluator::report(int32_t source, Sums& sums) {
   for (size_t h = 0; h < recipe_.heads.size(); ++h) {
     const auto& head = recipe_.heads[h];
     if (!parts_of(recipe_, recipe_.sources[source]).heads[h]) continue;
-    const auto predictions = gather_predictions(group_, sums.rows[h]);
+    const auto predictions = gather_predictions(groups_.world, sums.rows[h]);
     double weight = 0;
     for (const auto& p : predictions) weight += p.weight;
     const size_t term = recipe_.decoders.size() + h;

@@ -61,8 +61,13 @@ LaneShare share_lanes(int rank, int ranks, int64_t packs, int64_t packs_per_micr
 }
 
 StepLoader::StepLoader(const Recipe& recipe, Dataset& data, const std::vector<LossTerm>& terms,
-                       Communicator& group, LaneShare share)
-    : recipe_(recipe), data_(data), terms_(terms), group_(group), share_(std::move(share)) {}
+                       Communicator& group, LaneShare share, SequencePlace place)
+    : recipe_(recipe),
+      data_(data),
+      terms_(terms),
+      group_(group),
+      share_(std::move(share)),
+      place_(place) {}
 
 std::vector<int64_t> StepLoader::lanes() const {
   std::vector<int64_t> lanes;
@@ -137,7 +142,7 @@ StepInput StepLoader::next() {
   auto input = from_counts(counts, groups.size());
   for (size_t i = 0; i < groups.size(); ++i) {
     input.micro_batches[i].batch =
-        make_batch(groups[i], lanes[i], input.micro_batches[i].use, data_, recipe_);
+        make_batch(groups[i], lanes[i], input.micro_batches[i].use, data_, recipe_, place_);
   }
   return input;
 }

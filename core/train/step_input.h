@@ -37,8 +37,9 @@ LaneShare share_lanes(int rank, int ranks, int64_t packs, int64_t packs_per_micr
 
 class StepLoader {
  public:
+  /// `group`: the ranks that share the lanes; those that share a pack's tokens with this one read the same lanes.
   StepLoader(const Recipe& recipe, Dataset& data, const std::vector<LossTerm>& terms,
-             Communicator& group, LaneShare share);
+             Communicator& group, LaneShare share, SequencePlace place = {});
 
   /// The lanes this rank reads: what the dataset is started with.
   std::vector<int64_t> lanes() const;
@@ -57,6 +58,7 @@ class StepLoader {
   const std::vector<LossTerm>& terms_;
   Communicator& group_;
   LaneShare share_;
+  SequencePlace place_;
 };
 
 }  // namespace veomni

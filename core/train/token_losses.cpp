@@ -29,9 +29,10 @@ Json line_of(const Sample& sample, const std::string& source, const float* losse
 
 }  // namespace
 
-TokenLosses::TokenLosses(const std::string& path, const Recipe& recipe, Communicator& group)
+TokenLosses::TokenLosses(const std::string& path, const Recipe& recipe, Communicator& group,
+                         bool writes)
     : path_(path), recipe_(recipe), group_(group), file_(nullptr, std::fclose) {
-  if (group.rank() != 0) return;
+  if (group.rank() != 0 || !writes) return;
   file_.reset(std::fopen(path.c_str(), "wb"));
   if (!file_) cannot_write(path_);
 }

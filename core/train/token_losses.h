@@ -20,9 +20,9 @@ class Communicator;
 /// with 9 significant digits. A sample that learns no token has none.
 class TokenLosses {
  public:
-  /// Opens `path` on rank 0 of `group`, the ranks that share the samples. Throws ConfigError, there, where it cannot be
-  /// written.
-  TokenLosses(const std::string& path, const Recipe& recipe, Communicator& group);
+  /// Opens `path` on rank 0 of `group`, the ranks that share the samples, where it `writes`: of several groups with the same
+  /// samples one does. Throws ConfigError, there, where the file cannot be written.
+  TokenLosses(const std::string& path, const Recipe& recipe, Communicator& group, bool writes);
 
   /// One round of the evaluation: this rank's samples, end to end, and losses [T] f32 of their tokens. Rank 0 writes the
   /// samples of all ranks in rank order, which is the order of the file. Collective.

@@ -47,10 +47,12 @@ struct Trainer::StepOutcome {
 Trainer::Trainer(TrainContext context)
     : context_(context),
       optimizer_(context.recipe.train.optimizer, context.model, context.math),
-      evaluator_(context.recipe, context.data, context.model, context.data_group),
+      evaluator_(context.recipe, context.data, context.model,
+                 {context.world, context.data_group, context.sequence}),
       loader_(context.recipe, context.data, context.model.losses(), context.data_group,
               share_lanes(context.data_group.rank(), context.data_group.size(),
-                          context.recipe.train.packs, context.packs_per_micro_batch)) {}
+                          context.recipe.train.packs, context.packs_per_micro_batch),
+              {context.sequence.rank(), context.sequence.size()}) {}
 
 void Trainer::restore(const Checkpoint& checkpoint) {
   load_snapshot(checkpoint, context_.model, &optimizer_);
@@ -77,7 +79,7 @@ at::Tensor Trainer::backward(StepInput& input, int64_t step, double& flops) {
   for (size_t i = 0; i < input.micro_batches.size(); ++i) {
     auto& [batch, use] = input.micro_batches[i];
     options.use = use;
-    options.first_micro_batch = i == 0 && context_.data_group.rank() == 0;
+    options.first_micro_batch = i == 0 && context_.world.rank() == 0;
     auto out = context_.model.forward(batch, options);
     sums = sums.defined() ? sums.add_(out.sums) : out.sums;
     flops += context_.model.flops(batch);
@@ -104,7 +106,7 @@ Trainer::StepOutcome Trainer::train_step(StepInput& input, int64_t step) {
     for (auto* table : context_.model.tables()) squares += table->gradient_sum_of_squares();
   }
   shared[-1] = squares;
-  if (context_.data_group.size() > 1) context_.data_group.all_reduce(shared);
+  if (context_.world.size() > 1) context_.world.all_reduce(shared);
   outcome.grad_norm = std::sqrt(shared[-1].item<double>());
   for (size_t k = 0; k < terms.size(); ++k) {
     outcome.losses.push_back(shared[static_cast<int64_t>(k)].item<double>() /
@@ -139,7 +141,7 @@ std::string Trainer::first_not_finite(StepInput& input, int64_t step) {
 
 void Trainer::report_not_finite(StepInput& input, int64_t step) {
   std::string name;
-  for (const auto& mine : gather_texts(context_.data_group, first_not_finite(input, step))) {
+  for (const auto& mine : gather_texts(context_.world, first_not_finite(input, step))) {
     if (name.empty()) name = mine;
   }
   if (name.empty()) name = "the objective";
@@ -174,7 +176,7 @@ void Trainer::log_step(const StepInput& input, const StepOutcome& outcome) {
 }
 
 double Trainer::comm_seconds() const {
-  double seconds = context_.world.seconds() + context_.data_group.seconds();
+  double seconds = context_.world.seconds();
   for (const auto* group : context_.groups) seconds += group->seconds();
   return seconds;
 }

@@ -28,6 +28,7 @@ struct TrainContext {
   Model& model;
   Communicator& world;
   Communicator& data_group;   ///< ranks that share the lanes
+  Communicator& sequence;     ///< ranks that share the tokens of a pack; carries host tensors
   bool writes_shards = true;  ///< of ranks with the same shard, one writes it
   int64_t packs_per_micro_batch = 1;
   int64_t planned_steps = 0;  ///< of the whole run (epochs.h): what the schedule goes by

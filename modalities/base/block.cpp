@@ -8,6 +8,7 @@
 #include "kernels/moe.h"
 #include "kernels/norm.h"
 #include "modalities/base/dropout.h"
+#include "modalities/base/shared_attention.h"
 
 namespace veomni {
 namespace {
@@ -112,9 +113,13 @@ kernels::AttentionShape Block::attention_shape() const {
 
 at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,
                             const TokenRow& row) const {
-  const auto qkv = kernels::linear(x, weights[at_.qkv.weight], qkv_bias(weights));
   const auto q_weight = config_.qk_norm ? weights[at_.q_norm] : at::Tensor();
   const auto k_weight = config_.qk_norm ? weights[at_.k_norm] : at::Tensor();
+  if (row.share != nullptr) {
+    const AttentionWeights all{weights[at_.qkv.weight], qkv_bias(weights), q_weight, k_weight};
+    return linear(shared_attention(x, all, row, attention_shape()), weights, at_.output);
+  }
+  const auto qkv = kernels::linear(x, weights[at_.qkv.weight], qkv_bias(weights));
   const auto mixed = attend(qkv, q_weight, k_weight, row, attention_shape());
   return linear(mixed, weights, at_.output);
 }
@@ -134,7 +139,7 @@ at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x,
 
 Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, Routing* routing) {
   auto weights = unit_.enter();
-  if (row.cache == nullptr && runs_fused(in, pass)) {
+  if (row.cache == nullptr && row.share == nullptr && runs_fused(in, pass)) {
     const auto [middle, fed] = fused(weights, in, row);
     auto out = weights.leave({middle, fed});
     return {out[0], out[1]};

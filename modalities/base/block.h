@@ -12,6 +12,7 @@
 #include "modalities/base/block_spec.h"
 #include "modalities/base/cached_attention.h"
 #include "parallel/fsdp/unit.h"
+#include "parallel/sequence/ulysses.h"
 
 namespace veomni {
 
@@ -34,6 +35,8 @@ struct TokenRow {
   at::Tensor noise_keys;         ///< [T] i64
   CachedTexts* cache = nullptr;  ///< text generation: what the tokens' texts have been before
   int64_t layer = 0;             ///< of the stack: which of the cache's
+  /// Where ranks share the row: T is those of this rank, but positions and cu_seqlens are the whole row's.
+  const TokenShare* share = nullptr;
 };
 
 /// The residual stream between blocks: `sum` plus `branch`, which the next norm adds in the same pass.

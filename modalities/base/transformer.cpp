@@ -28,7 +28,8 @@ std::vector<Unit*> Transformer::units() {
   return units;
 }
 
-RoutingSums Transformer::sum_routing(const std::vector<Routing>& routing, int64_t tokens) const {
+RoutingSums Transformer::sum_routing(const std::vector<Routing>& routing,
+                                     const TokenRow& row) const {
   const auto layers = static_cast<double>(routing.size());
   const auto experts = static_cast<double>(base_.num_experts);
   std::vector<at::Tensor> probability, z, counts;
@@ -43,8 +44,11 @@ RoutingSums Transformer::sum_routing(const std::vector<Routing>& routing, int64_
     balance = (fractions_ * p).sum() * (experts / layers);
   } else {
     // Hugging Face pools the layers first, then multiplies fractions and mean probabilities.
-    const auto f =
-        at::stack(counts).sum(0) / (layers * std::max<double>(1, static_cast<double>(tokens)));
+    auto chosen = at::stack(counts).sum(0);
+    if (row.share != nullptr) row.share->group.all_reduce(chosen);
+    const auto tokens = static_cast<double>(row.noise_keys.size(0));
+    const double all = row.share != nullptr ? row.share->tokens() : tokens;
+    const auto f = chosen / (layers * std::max(1.0, all));
     balance = (f.to(p.options()) * p.sum(0)).sum() * (experts / layers);
   }
   return {balance, at::stack(z).sum() / layers};
@@ -62,7 +66,7 @@ Stream Transformer::forward(const at::Tensor& x, const TokenRow& row, const Pass
         blocks_[layer]->forward(stream, own, pass, routing.empty() ? nullptr : &routing[layer]);
   }
   if (routing.empty()) return stream;
-  if (sums != nullptr) *sums = sum_routing(routing, x.size(0));
+  if (sums != nullptr) *sums = sum_routing(routing, row);
   if (pass.train) {
     for (size_t layer = 0; layer < routing.size(); ++layer)
       counts_[layer].add_(routing[layer].counts);

@@ -34,7 +34,7 @@ class Transformer {
   at::Tensor& expert_counts() { return counts_; }
 
  private:
-  RoutingSums sum_routing(const std::vector<Routing>& routing, int64_t tokens) const;
+  RoutingSums sum_routing(const std::vector<Routing>& routing, const TokenRow& row) const;
 
   BaseConfig base_;
   std::vector<std::unique_ptr<Block>> blocks_;

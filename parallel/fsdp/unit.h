@@ -16,10 +16,12 @@ namespace veomni {
 /// Groups and settings that parts need to build themselves; owned by cmd, alive as long as the
 /// model.
 struct ParallelContext {
-  Communicator* world = nullptr;
-  Communicator* data = nullptr;       ///< replicate × shard: who shares the lanes
-  Communicator* shard = nullptr;      ///< parameters are split over it
-  Communicator* replicate = nullptr;  ///< gradients are also summed over it
+  Communicator* world = nullptr;         ///< everybody who has a part of the loss
+  Communicator* dense = nullptr;         ///< parameters are split over it
+  Communicator* replicate = nullptr;     ///< gradients are also summed over it
+  Communicator* sequence = nullptr;      ///< who shares the tokens of a pack
+  Communicator* expert = nullptr;        ///< who shares the experts of a layer
+  Communicator* expert_shard = nullptr;  ///< experts' parameters are split over it
   int64_t seed = 1;
   /// Parameters whose values come from a file after the model is built: they are zero, not drawn,
   /// until then. Empty: none.

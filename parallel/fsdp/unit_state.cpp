@@ -48,7 +48,7 @@ UnitState::UnitState(std::string its_name, std::vector<ParameterSpec> its_parame
                      ParallelContext& context)
     : name(std::move(its_name)),
       parameters(std::move(its_parameters)),
-      group(*context.shard),
+      group(*context.dense),
       replicate(context.replicate),
       layout(parameters, group.size()),
       bf16(context.compute_bf16),

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core/error.h"
-
 namespace veomni {
 namespace {
 
@@ -11,8 +9,8 @@ namespace {
 constexpr int64_t kMicroBatchTokens = 4096;
 
 Json part_layout(const Recipe& recipe, const Plan& plan, bool sharded) {
-  return {{"replicate", sharded ? plan.replicate : plan.world},
-          {"shard", sharded ? plan.shard : 1},
+  return {{"replicate", sharded ? plan.mesh.replicate : plan.world},
+          {"shard", sharded ? plan.mesh.copy_size() : 1},
           {"placement", recipe.train.device},
           {"recompute", "none"},
           {"offload", "none"},
@@ -22,19 +20,14 @@ Json part_layout(const Recipe& recipe, const Plan& plan, bool sharded) {
 }  // namespace
 
 Plan make_plan(const Recipe& recipe, int world) {
-  Plan plan{.world = world};
-  plan.replicate = static_cast<int>(recipe.parallel.replicate);
-  plan.shard = static_cast<int>(recipe.parallel.shard);
-  if (plan.shard == 0) {
-    require<ConfigError>(world % plan.replicate == 0,
-                         "parallel.replicate: {} must divide the world of {} ranks", plan.replicate,
-                         world);
-    plan.shard = world / plan.replicate;
-  }
-  require<ConfigError>(plan.replicate * plan.shard == world,
-                       "parallel: replicate {} × shard {} is {} ranks, but the world has {}",
-                       plan.replicate, plan.shard, plan.replicate * plan.shard, world);
-  const int64_t lanes = (recipe.train.packs + world - 1) / world;
+  Plan plan;
+  plan.world = world;
+  const auto& wanted = recipe.parallel;
+  plan.mesh = MeshShape{static_cast<int>(wanted.replicate), static_cast<int>(wanted.shard),
+                        static_cast<int>(wanted.sequence), static_cast<int>(wanted.expert)}
+                  .resolve(world);
+  const int64_t readers = plan.mesh.replicate * plan.mesh.shard;
+  const int64_t lanes = (recipe.train.packs + readers - 1) / readers;
   const int64_t fitting = std::max<int64_t>(1, kMicroBatchTokens / recipe.train.pack_tokens);
   // A pack's own routing fractions need the pack for itself.
   const bool alone = recipe.base.num_experts > 0 && recipe.base.balance == "pack";
@@ -57,8 +50,10 @@ Json plan_json(const Recipe& recipe, const Plan& plan) {
     parts["tables." + table.name]["precision"] = "fp32";
   }
   return {{"world", plan.world},
-          {"replicate", plan.replicate},
-          {"shard", plan.shard},
+          {"replicate", plan.mesh.replicate},
+          {"shard", plan.mesh.shard},
+          {"sequence", plan.mesh.sequence},
+          {"expert", plan.mesh.expert},
           {"packs_per_micro_batch", plan.packs_per_micro_batch},
           {"micro_batches", plan.micro_batches},
           {"parts", parts}};

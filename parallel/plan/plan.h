@@ -5,11 +5,13 @@
 
 #include "core/json.h"
 #include "core/recipe/recipe.h"
+#include "parallel/plan/mesh_shape.h"
 
 namespace veomni {
 
 struct Plan {
-  int world = 1, replicate = 1, shard = 1;
+  int world = 1;
+  MeshShape mesh;                     ///< every axis filled in
   int64_t packs_per_micro_batch = 1;  ///< packs of a rank that go through the model together
   int64_t micro_batches = 1;          ///< forward and backward passes a step on each rank
 };

@@ -126,6 +126,8 @@ const std::vector<Row> kWrongReferences{
      "num_attention_heads: 4 must divide hidden_size = 126"},
     {R"("num_key_value_heads": 2)", R"("num_key_value_heads": 3)", "3",
      "num_key_value_heads: 3 must divide num_attention_heads = 4"},
+    {R"("output")", R"("parallel": { "sequence": 3 }, "output")", "3",
+     "parallel.sequence: 3 must divide model.base.num_attention_heads = 4; it can be 1, 2, 4"},
     {R"("num_key_value_heads": 2)", R"("head_dim": 33)", "33",
      "model.base.head_dim: head_dim is 33"},
     {R"("num_key_value_heads": 2)", R"("num_experts_per_tok": 2)", R"("num_experts_per_tok")",
@@ -221,10 +223,7 @@ const std::vector<Row> kWrongReferences{
 
 const std::vector<Row> kNotAvailable{
     {R"("output")", R"("parallel": "auto", "output")", R"("auto")",
-     "parallel: \"auto\" is not available in this version; leave parallel out or give replicate "
-     "and shard"},
-    {R"("output")", R"("parallel": { "sequence": 2 }, "output")", "2",
-     "parallel.sequence: 2 is not available in this version; leave it out or give 1"},
+     "parallel: \"auto\" is not available in this version; leave parallel out or give its axes"},
     {R"("output")", R"("parallel": { "expert": 4 }, "output")", "4",
      "parallel.expert: 4 is not available in this version"},
     {R"("output")", R"("parallel": { "recompute": "all" }, "output")", R"("all")",

@@ -183,12 +183,12 @@ inline std::string mesh(Communicator& group) {
   if (group.size() % 2 != 0) return "";
   Mesh mesh(group, {.replicate = 2, .shard = 0});
   std::string wrong;
-  if (mesh.shard().size() != group.size() / 2 || mesh.replicate().size() != 2) wrong += "sizes; ";
+  if (mesh.dense().size() != group.size() / 2 || mesh.replicate().size() != 2) wrong += "sizes; ";
   if (mesh.data().size() != group.size() || mesh.data().rank() != group.rank()) wrong += "data; ";
-  at::Tensor ranks = at::empty({mesh.shard().size()}, at::kLong);
-  mesh.shard().all_gather(ranks, at::full({1}, group.rank(), at::kLong));
-  const int64_t first = group.rank() / mesh.shard().size() * mesh.shard().size();
-  return wrong + expect_equal(ranks, at::arange(first, first + mesh.shard().size()), "layout");
+  at::Tensor ranks = at::empty({mesh.dense().size()}, at::kLong);
+  mesh.dense().all_gather(ranks, at::full({1}, group.rank(), at::kLong));
+  const int64_t first = group.rank() / mesh.dense().size() * mesh.dense().size();
+  return wrong + expect_equal(ranks, at::arange(first, first + mesh.dense().size()), "layout");
 }
 
 }  // namespace cases

@@ -127,7 +127,7 @@ Outcome plain_reference() {
   Outcome outcome;
   std::vector<at::Tensor> p;
   run_ranks(1, [&](Communicator& world) {
-    ParallelContext context{.shard = &world, .seed = 11};
+    ParallelContext context{.dense = &world, .seed = 11};
     Net net(context);
     for (const auto& unit : net.units) {
       for (const auto& spec : unit->parameters()) p.push_back(unit->full_parameter(spec.name));
@@ -183,7 +183,7 @@ TEST_CASE("fsdp: initial values are the same bits in every layout", "[parallel][
   for (const int size : {1, 2, 3, 4}) {
     std::vector<at::Tensor> got;
     run_ranks(size, [&](Communicator& world) {
-      ParallelContext context{.shard = &world, .seed = 5};
+      ParallelContext context{.dense = &world, .seed = 5};
       Net net(context);
       for (const auto& unit : net.units) {
         for (const auto& spec : unit->parameters()) {
@@ -204,7 +204,7 @@ TEST_CASE("fsdp: slices cover every parameter once, decayed ones first",
   const int size = GENERATE(1, 3);
   std::vector<Shard> shards(static_cast<size_t>(size));
   run_ranks(size, [&](Communicator& world) {
-    ParallelContext context{.shard = &world};
+    ParallelContext context{.dense = &world};
     Net net(context);
     shards[static_cast<size_t>(world.rank())] = net.units[0]->shard();
   });
@@ -234,7 +234,7 @@ TEST_CASE("fsdp: gathered storage is empty after leave and after backward",
           "[parallel][fsdp][ranks]") {
   std::vector<int64_t> most(2), after_forward(2), after_backward(2), evaluated(2), unit_bytes(2);
   run_ranks(2, [&](Communicator& world) {
-    ParallelContext context{.shard = &world};
+    ParallelContext context{.dense = &world};
     Net net(context);
     const auto r = static_cast<size_t>(world.rank());
     unit_bytes[r] = 2 * static_cast<int64_t>(net.units[0]->shard().master.nbytes());
@@ -259,7 +259,7 @@ TEST_CASE("fsdp: a unit without gradient is marked unused and does not hang",
   const int size = GENERATE(1, 2);
   std::vector<int> ok(static_cast<size_t>(size));
   run_ranks(size, [&](Communicator& world) {
-    ParallelContext context{.shard = &world, .replicate = nullptr};
+    ParallelContext context{.dense = &world, .replicate = nullptr};
     Net net(context);
     net.units[1]->shard().gradient.fill_(7);
     for (const auto& unit : net.units) unit->zero_gradient();
@@ -286,7 +286,7 @@ TEST_CASE("fsdp: a unit entered twice in one forward sums both gradients",
   const int size = GENERATE(1, 2);
   std::vector<int> ok(static_cast<size_t>(size));
   run_ranks(size, [&](Communicator& world) {
-    ParallelContext context{.shard = &world};
+    ParallelContext context{.dense = &world};
     Unit unit("tied", {{"w", {5, 5}, Init::normal(1)}}, context);
     const auto apply = [&](const at::Tensor& x) {
       UnitUse use = unit.enter();

@@ -27,7 +27,7 @@ struct Trained {
 
 /// Two steps over four lanes.
 Trained train(Communicator& data, bool adam) {
-  ParallelContext context{.data = &data, .seed = 3};
+  ParallelContext context{.world = &data, .seed = 3};
   Table table("zip", kRows, kDim, 0.5, context);
   Trained result;
   for (int step = 1; step <= 2; ++step) {

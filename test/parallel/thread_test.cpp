@@ -104,12 +104,3 @@ TEST_CASE("thread: ranks take the caller's gradient mode and a share of its thre
   }
   CHECK(at::get_num_threads() == before);
 }
-
-TEST_CASE("mesh: sizes that do not fill the world are named", "[parallel][mesh]") {
-  CHECK_THROWS_WITH((MeshShape{.replicate = 1, .shard = 2}.resolve(8)),
-                    "parallel: replicate 1 × shard 2 is 2 ranks, but the world has 8");
-  CHECK_THROWS_WITH((MeshShape{.replicate = 3}.resolve(8)),
-                    "parallel.replicate: 3 must divide the world of 8 ranks");
-  CHECK_THROWS_AS((MeshShape{.replicate = 0}.resolve(8)), ConfigError);
-  CHECK(MeshShape{.replicate = 2}.resolve(8).shard == 4);
-}

@@ -38,7 +38,8 @@ std::map<std::string, at::Tensor> first_gradients(const Recipe& recipe, Mesh& me
   const auto model = build_model(recipe, data->vocab_size(), context);
   const auto share = share_lanes(mesh.data().rank(), mesh.data().size(), recipe.train.packs,
                                  plan.packs_per_micro_batch);
-  StepLoader loader(recipe, *data, model->losses(), mesh.data(), share);
+  StepLoader loader(recipe, *data, model->losses(), mesh.data(), share,
+                    {mesh.sequence().rank(), mesh.sequence().size()});
   data->start(loader.lanes(), nullptr);
   auto input = loader.next();
   model->begin_step(input.use);
@@ -63,12 +64,15 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
   register_once();
   const Recipe recipe = read_recipe(recipe_path, options.overrides);
   RunOutcome outcome;
-  run_ranks(options.replicate * options.shard, [&](Communicator& world) {
+  run_ranks(options.replicate * options.shard * options.sequence, [&](Communicator& world) {
     auto sized = recipe;
-    sized.parallel = {options.replicate, options.shard};
+    sized.parallel.replicate = options.replicate;
+    sized.parallel.shard = options.shard;
+    sized.parallel.sequence = options.sequence;
+    sized.parallel.expert = options.expert;
     const Plan plan = make_plan(sized, world.size());
     const bool cuda = open_shared_device(options.device, world);
-    Mesh mesh(world, {plan.replicate, plan.shard});
+    Mesh mesh(world, plan.mesh);
     if (options.keep_gradients) {
       auto gradients = first_gradients(sized, mesh, plan, cuda);
       if (world.rank() == 0) outcome.gradients = std::move(gradients);
@@ -96,6 +100,7 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
                      .model = *model,
                      .world = world,
                      .data_group = mesh.data(),
+                     .sequence = mesh.sequence_host(),
                      .writes_shards = mesh.replicate().rank() == 0,
                      .packs_per_micro_batch = plan.packs_per_micro_batch,
                      .planned_steps = planned_steps(sized, *data),

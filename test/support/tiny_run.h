@@ -17,7 +17,7 @@
 namespace veomni::test {
 
 struct RunOptions {
-  int replicate = 1, shard = 1;
+  int replicate = 1, shard = 1, sequence = 1, expert = 1;
   std::vector<std::string> overrides = {};
   std::string resume = {};      ///< a checkpoint's directory; empty: fresh
   bool keep_gradients = false;  ///< of the first step
@@ -33,7 +33,7 @@ struct RunOutcome {
   std::map<std::string, at::Tensor> gradients;   ///< of the first step
 };
 
-/// Trains on replicate × shard rank threads; what rank 0 saw.
+/// Trains on replicate × shard × sequence rank threads; what rank 0 saw.
 RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options);
 
 /// Opens `device` in this rank's thread; whether it is cuda.

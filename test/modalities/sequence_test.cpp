@@ -1,0 +1,67 @@
+// Ulysses: ranks that share the tokens of a pack compute what one rank does.
+#include <catch2/catch.hpp>
+
+#include "support/tiny_run.h"
+
+using namespace veomni;
+using namespace veomni::test;
+
+namespace {
+
+std::string write_recipe(const std::string& kind, const TempDir& folder) {
+  return kind == "omni" ? write_omni_recipe(folder.path()) : write_moe_recipe(folder.path());
+}
+
+struct Layout {
+  int replicate, shard, sequence;
+};
+
+void check_equal(const RunOutcome& many, const RunOutcome& one) {
+  REQUIRE(many.steps.size() == one.steps.size());
+  for (size_t s = 0; s < one.steps.size(); ++s) {
+    INFO("step " << s + 1);
+    CHECK(many.steps[s]["tokens"] == one.steps[s]["tokens"]);
+    CHECK(many.steps[s]["loss"].get<double>() ==
+          Approx(one.steps[s]["loss"].get<double>()).epsilon(1e-5));
+    CHECK(many.steps[s]["grad_norm"].get<double>() ==
+          Approx(one.steps[s]["grad_norm"].get<double>()).epsilon(1e-5));
+  }
+  for (const auto& [name, gradient] : one.gradients) {
+    INFO(name);
+    CHECK(relative_difference(many.gradients.at(name), gradient) < 1e-5);
+  }
+  for (const auto& [source, metrics] : one.evaluation.items()) {
+    INFO(source);
+    CHECK(many.evaluation[source]["loss"].get<double>() ==
+          Approx(metrics["loss"].get<double>()).epsilon(1e-4));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("sequence: losses of 10 steps and first gradients are one rank's",
+          "[modalities][sequence]") {
+  const auto kind = GENERATE(std::string("omni"), std::string("moe"));
+  const auto overlap = GENERATE(std::string("true"), std::string("false"));
+  TempDir folder;
+  const auto recipe = write_recipe(kind, folder);
+  const std::vector<std::string> short_run{"train.steps=10", "train.schedule.warmup=2",
+                                           "train.packs=3", "parallel.overlap=" + overlap};
+  const auto run = [&](const std::string& output, const Layout& layout) {
+    auto overrides = short_run;
+    overrides.push_back("output=" + output);
+    return run_recipe(recipe, {.replicate = layout.replicate,
+                               .shard = layout.shard,
+                               .sequence = layout.sequence,
+                               .overrides = overrides,
+                               .keep_gradients = true});
+  };
+  const auto one = run("one", {1, 1, 1});
+  for (const auto& layout : {Layout{1, 2, 1}, Layout{2, 1, 1}, Layout{1, 1, 2}, Layout{1, 1, 4},
+                             Layout{1, 2, 2}, Layout{2, 1, 2}}) {
+    INFO(kind << " replicate " << layout.replicate << " shard " << layout.shard << " sequence "
+              << layout.sequence << " overlap " << overlap);
+    check_equal(run("many", layout), one);
+    std::filesystem::remove_all(folder.path() / "many");
+  }
+}
