@@ -13,6 +13,7 @@
 #include "core/train/epochs.h"
 #include "core/train/gather.h"
 #include "core/train/generate.h"
+#include "core/train/resume.h"
 #include "core/train/stop.h"
 #include "core/train/trainer.h"
 #include "modalities/import.h"
@@ -86,12 +87,15 @@ Start find_start(Session& session, const Recipe& recipe, const Json& options) {
 
 std::string describe(Session& session, const Recipe& recipe) {
   const auto& plan = session.plan();
+  const int64_t all = session.model().parameter_count(), frozen = session.model().frozen_count();
+  const auto split =
+      frozen > 0 ? fmt::format(" ({} trained, {} frozen)", all - frozen, frozen) : std::string();
   return fmt::format(
-      "{}: {} parameters, {} rank{} (replicate {} × shard {}), {} thread{} each, {} × {} tokens a "
-      "step",
-      recipe.name, session.model().parameter_count(), plan.world, plan.world == 1 ? "" : "s",
-      plan.replicate, plan.shard, at::get_num_threads(), at::get_num_threads() == 1 ? "" : "s",
-      recipe.train.packs, recipe.train.pack_tokens);
+      "{}: {} parameters{}, {} rank{} (replicate {} × shard {}), {} thread{} each, {} × {} tokens "
+      "a step",
+      recipe.name, all, split, plan.world, plan.world == 1 ? "" : "s", plan.replicate, plan.shard,
+      at::get_num_threads(), at::get_num_threads() == 1 ? "" : "s", recipe.train.packs,
+      recipe.train.pack_tokens);
 }
 
 int signal_code(int signal) { return signal == SIGINT ? 130 : 143; }
