@@ -13,7 +13,7 @@ namespace veomni {
 struct GroupConfig {
   std::string match;  ///< of parameters' names; '*' stands for any characters
   bool frozen = false;
-  std::optional<double> lr, weight_decay;  ///< none: the optimizer's
+  std::optional<double> lr = {}, weight_decay = {};  ///< none: the optimizer's
 };
 
 /// From a resolved recipe's train.groups.

@@ -116,7 +116,7 @@ TEST_CASE("groups: gradients of what is trained are those of a run without group
   for (const auto& [name, gradient] : some.gradients) {
     if (!gradient.defined()) continue;
     INFO(groups << ": " << name << " on " << ranks);
-    CHECK(relative_difference(gradient, all.gradients.at(name)) < 2e-6);
+    CHECK(relative_difference(gradient, all.gradients.at(name)) < (ranks == 1 ? 1e-7 : 1e-5));
     squares += gradient.to(at::kDouble).square().sum().item<double>();
   }
   CHECK(some.steps[0]["grad_norm"].get<double>() == Approx(std::sqrt(squares)).epsilon(1e-6));
@@ -133,8 +133,6 @@ TEST_CASE(
   const std::vector<std::string> overrides{kOmniStart, "train.steps=8", "checkpoint.every=3"};
   const auto whole =
       run_recipe(recipe, {.shard = ranks, .overrides = with(overrides, "output=whole")});
-  const auto checkpoint = checkpoint_of(folder, "whole", 3);
-  // Keeps the two newest: the run above saved 3, 6 and 8.
   run_recipe(recipe, {.shard = ranks,
                       .overrides = with(with(overrides, "output=part"), "checkpoint.keep=9")});
   const Checkpoint saved(checkpoint_of(folder, "part", 3));
