@@ -6,8 +6,11 @@
 
 #ifdef VEOMNI_SPECS_ONLY
 
+#include "modalities/base/block_spec.h"
+
 #define PART(kind, name) specs().add(SpecRegistry::Kind::kind, name##_spec())
 #define REGISTER register_specs
+#define BASE() specs().set_base(describe_base)
 
 #else
 
@@ -21,12 +24,14 @@
 
 #define PART(kind, name) kind##s().add(#name, make_##name)
 #define REGISTER register_parts
+#define BASE() (void)0  // modalities/model.cpp makes it
 
 #endif
 
 namespace veomni {
 
 void REGISTER() {
+  BASE();
   PART(encoder, image);
   PART(encoder, siglip);
   PART(encoder, qwen2_5_vl);

@@ -49,6 +49,34 @@ at::Tensor copy_rows(const at::Tensor& places, at::TensorList sources) {
   return out;
 }
 
+/// Where the rows of sources lie in the sum of their gradients: sources without gradient, a frozen embedding among them,
+/// take no room but one row at its end, which nobody reads.
+struct SumRows {
+  std::vector<int64_t> begins;  ///< by source; -1: without gradient
+  int64_t count = 0;
+  at::Tensor index;  ///< [T] i64: the row of each place
+
+  SumRows(const at::Tensor& places, const std::vector<int64_t>& counts,
+          const std::vector<bool>& wanted) {
+    for (size_t s = 0; s < counts.size(); ++s) {
+      begins.push_back(wanted[s] ? count : -1);
+      if (wanted[s]) count += counts[s];
+    }
+    index = places;
+    if (std::find(begins.begin(), begins.end(), -1) == begins.end()) return;
+    index = at::empty(places.sizes(), places.options());
+    const auto* place = places.const_data_ptr<int64_t>();
+    auto* out = index.mutable_data_ptr<int64_t>();
+    for (int64_t t = 0; t < places.size(0); ++t) {
+      int64_t row = place[t];
+      size_t source = 0;
+      while (row >= counts[source]) row -= counts[source++];
+      out[t] = wanted[source] ? begins[source] + row : count;
+    }
+    ++count;
+  }
+};
+
 bool plain(const at::Tensor& source) { return source.is_cpu() && source.is_contiguous(); }
 
 struct Assemble : torch::autograd::Function<Assemble> {
@@ -67,22 +95,20 @@ struct Assemble : torch::autograd::Function<Assemble> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto places = context->get_saved_variables()[0];
     const auto counts = context->saved_data["counts"].toIntVector();
-    int64_t rows = 0;
-    for (const auto count : counts) rows += count;
+    std::vector<bool> wanted;
+    for (size_t s = 0; s < counts.size(); ++s) wanted.push_back(context->needs_input_grad(1 + s));
+    const SumRows rows(places, counts, wanted);
     const auto gradient = gradients[0].contiguous();
-    auto sum = at::zeros({rows, gradient.size(1)}, gradient.options());
+    auto sum = at::zeros({rows.count, gradient.size(1)}, gradient.options());
     if (gradient.is_cpu() && gradient.scalar_type() == at::kFloat) {
       add_rows(sum.mutable_data_ptr<float>(), gradient.const_data_ptr<float>(),
-               places.const_data_ptr<int64_t>(), places.size(0), gradient.size(1));
+               rows.index.const_data_ptr<int64_t>(), places.size(0), gradient.size(1));
     } else {
-      sum.index_add_(0, places.to(gradient.device()), gradient);
+      sum.index_add_(0, rows.index.to(gradient.device()), gradient);
     }
     variable_list out{at::Tensor()};
-    int64_t begin = 0;
-    for (const auto count : counts) {
-      out.push_back(sum.narrow(0, begin, count));
-      begin += count;
-    }
+    for (size_t s = 0; s < counts.size(); ++s)
+      out.push_back(wanted[s] ? sum.narrow(0, rows.begins[s], counts[s]) : at::Tensor());
     return out;
   }
 };

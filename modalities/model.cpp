@@ -7,38 +7,19 @@
 #include <optional>
 
 #include "core/error.h"
-#include "core/train/update.h"
 #include "kernels/embedding.h"
 #include "modalities/assemble.h"
 #include "modalities/base/transformer.h"
 #include "modalities/decoder.h"
 #include "modalities/encoder.h"
 #include "modalities/loss_terms.h"
+#include "modalities/model_flops.h"
 #include "modalities/parameter_index.h"
+#include "modalities/table_parameters.h"
 #include "modalities/task_heads.h"
-#include "parallel/table.h"
 
 namespace veomni {
 namespace {
-
-/// A table as the optimizer and the checkpoint see it.
-class TableParameters : public SparseParameters {
- public:
-  explicit TableParameters(Table& table) : table_(table) {}
-  const std::string& name() const override { return table_.name(); }
-  void reduce_gradients() override { table_.reduce_gradients(); }
-  double gradient_sum_of_squares() const override { return table_.gradient_sum_of_squares(); }
-  void adamw(const AdamWStep& s) override {
-    table_.adamw({s.lr, s.beta1, s.beta2, s.eps, s.weight_decay, s.step, s.gradient_scale});
-  }
-  void sgd(double lr, double gradient_scale) override { table_.sgd(lr, gradient_scale); }
-  at::Tensor& weight() override { return table_.weight(); }
-  at::Tensor& exp_avg() override { return table_.exp_avg(); }
-  at::Tensor& exp_avg_sq() override { return table_.exp_avg_sq(); }
-
- private:
-  Table& table_;
-};
 
 class OmniModel : public Model {
  public:
@@ -151,23 +132,10 @@ class OmniModel : public Model {
                                           static_cast<double>(recipe_.base.num_experts_per_tok));
   }
 
-  double flops(const Batch& batch) const override {
-    double forward = 0;
-    const auto tokens = static_cast<double>(batch.token_count());
-    for (const auto& unit : specs_) forward += unit.flops_per_token * tokens;
-    const auto bounds = batch.cu_seqlens.const_data_ptr<int32_t>();
-    const auto width = static_cast<double>(recipe_.base.num_attention_heads *
-                                           recipe_.base.head_dim * recipe_.base.num_hidden_layers);
-    for (int64_t s = 0; s + 1 < batch.cu_seqlens.size(0); ++s) {
-      const auto length = static_cast<double>(bounds[s + 1] - bounds[s]);
-      const double attention =
-          2 * length * length * width;  // two products of 2·T²·N·H, half masked
-      forward += attention / batch.place.size;
-    }
-    return 3 * forward;
-  }
+  double flops(const Batch& batch) const override { return flops_->of(batch); }
 
   int64_t parameter_count() const override { return index_.element_count(); }
+  int64_t frozen_count() const override { return index_.frozen_count(); }
   at::Tensor full_parameter(const std::string& name) override { return index_.parameter(name); }
   at::Tensor full_gradient(const std::string& name) override { return index_.gradient(name); }
   std::vector<std::string> parameter_names() const override { return index_.names(); }
@@ -177,6 +145,7 @@ class OmniModel : public Model {
     for (auto& encoder : encoders_) {
       for (auto* unit : encoder->units()) units_.push_back(unit);
     }
+    const bool encoders_train = trains(units_, all_tables());
     units_.insert(units_.begin(), &root_);
     for (auto* unit : transformer_.units()) units_.push_back(unit);
     for (auto* unit : heads_->units()) units_.push_back(unit);
@@ -184,6 +153,9 @@ class OmniModel : public Model {
     for (auto* table : all_tables())
       table_parameters_.push_back(std::make_unique<TableParameters>(*table));
     index_ = ParameterIndex(units_, all_tables());
+    auto base = transformer_.units();
+    base.insert(base.begin(), &root_);
+    flops_.emplace(recipe_.base, specs_, base, encoders_train);
   }
 
   std::vector<Table*> all_tables() const {
@@ -237,13 +209,14 @@ class OmniModel : public Model {
     auto next = vocab_size_ + special_token_count(recipe_.encoders.size());
     for (size_t e = 0; e < encoded.size(); ++e) {
       if (!encoded[e].defined()) continue;
+      // Also without rows here: whether the base model runs backward must not differ between ranks.
+      sources.push_back(encoded[e]);
       const auto& rows = batch.encoders[e].rows;
       if (rows.size(0) > 0) {
-        sources.push_back(encoded[e]);
         if (places.is_same(batch.ids)) places = places.clone();
         places.index_copy_(0, rows, at::arange(next, next + rows.size(0), at::kLong));
-        next += encoded[e].size(0);
       }
+      next += encoded[e].size(0);
     }
     const auto x = add_positions(root, assemble_rows(places, sources), batch);
     pass.look("model.embed_tokens", x);
@@ -317,12 +290,14 @@ class OmniModel : public Model {
   std::vector<Unit*> units_;
   std::vector<std::unique_ptr<SparseParameters>> table_parameters_;
   ParameterIndex index_;
+  std::optional<ModelFlops> flops_;
 };
 
 }  // namespace
 
 std::unique_ptr<Model> build_model(const Recipe& recipe, int64_t vocab_size,
                                    ParallelContext& context) {
+  context.groups = recipe.train.groups;
   return std::make_unique<OmniModel>(recipe, vocab_size, context);
 }
 

@@ -10,7 +10,7 @@
 namespace veomni {
 
 /// `vocab_size`: Dataset::vocab_size(). Every rank builds the same model.
-/// `context` must outlive the model.
+/// `context` must outlive the model; it gets the recipe's train.groups.
 std::unique_ptr<Model> build_model(const Recipe& recipe, int64_t vocab_size,
                                    ParallelContext& context);
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/error.h"
+#include "core/recipe/model_parameters.h"
 #include "parallel/fsdp/unit.h"
 #include "parallel/table.h"
 
@@ -13,14 +14,14 @@ ParameterIndex::ParameterIndex(const std::vector<Unit*>& units, const std::vecto
     for (const auto& parameter : unit->parameters()) {
       require<Error>(units_.emplace(parameter.name, unit).second,
                      "model: parameter '{}' exists twice", parameter.name);
-      int64_t count = 1;
-      for (const auto size : parameter.shape) count *= size;
-      elements_ += count;
+      elements_ += veomni::element_count(parameter);
+      if (parameter.frozen) frozen_ += veomni::element_count(parameter);
     }
   }
   for (auto* table : tables) {
     tables_[table->name()] = table;
     elements_ += table->rows() * table->dim();
+    if (table->frozen()) frozen_ += table->rows() * table->dim();
   }
 }
 
@@ -40,6 +41,7 @@ at::Tensor ParameterIndex::parameter(const std::string& name) const {
 at::Tensor ParameterIndex::gradient(const std::string& name) const {
   const auto table = tables_.find(name);
   if (table == tables_.end()) return units_.at(name)->full_gradient(name);
+  if (table->second->frozen()) return {};
   auto dense = at::zeros_like(table->second->weight());
   const auto [rows, values] = table->second->touched();
   if (rows.defined() && rows.numel() > 0) dense.index_copy_(0, rows, values);

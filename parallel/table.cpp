@@ -104,6 +104,7 @@ struct Table::State {
   void adamw_device(const AdamScales& scales);
 
   std::string name;
+  bool frozen = false;
   Communicator* world = nullptr;  // every rank looks rows up
   at::Tensor weight, exp_avg, exp_avg_sq;
   std::vector<Lookup> lookups;
@@ -120,6 +121,7 @@ Table::Table(std::string name, int64_t rows, int64_t dim, double deviation,
   at::parallel_for(0, rows * dim, kGrain, [&](int64_t begin, int64_t end) {
     fill_normal({name, context.seed, begin, end}, deviation, weight.data_ptr<float>() + begin);
   });
+  state_->frozen = is_frozen(context.groups, name);
   state_->name = std::move(name);
   state_->world = context.world;
   state_->weight = context.cuda ? weight.to(at::kCUDA) : weight;
@@ -131,6 +133,7 @@ Table::~Table() = default;
 const std::string& Table::name() const { return state_->name; }
 int64_t Table::rows() const { return state_->weight.size(0); }
 int64_t Table::dim() const { return state_->weight.size(1); }
+bool Table::frozen() const { return state_->frozen; }
 at::Tensor& Table::weight() { return state_->weight; }
 at::Tensor& Table::exp_avg() { return state_->moment(state_->exp_avg); }
 at::Tensor& Table::exp_avg_sq() { return state_->moment(state_->exp_avg_sq); }
@@ -141,7 +144,10 @@ std::pair<at::Tensor, at::Tensor> Table::touched() const {
 at::Tensor Table::lookup(const at::Tensor& ids) {
   TORCH_CHECK(ids.dim() == 1 && ids.scalar_type() == at::kLong, "table ", name(),
               ": ids must be [n] int64, got ", ids.sizes(), " ", ids.scalar_type());
-  if (ids.numel() == 0) return at::zeros({0, dim()}, state_->weight.options());
+  const bool differentiable = at::GradMode::is_enabled() && !frozen();
+  // Ranks without ids take part in backward all the same.
+  if (ids.numel() == 0)
+    return at::zeros({0, dim()}, state_->weight.options()).set_requires_grad(differentiable);
   auto [unique, inverse, counts] = at::_unique2(ids, /*sorted=*/true, /*return_inverse=*/true);
   const int64_t least = unique[0].item<int64_t>(), most = unique[-1].item<int64_t>();
   TORCH_CHECK(least >= 0 && most < rows(), "table ", name(), ": id ", least < 0 ? least : most,
@@ -153,7 +159,7 @@ at::Tensor Table::lookup(const at::Tensor& ids) {
     const at::NoGradGuard no_grad;
     used = state_->weight.index_select(0, unique);
   }
-  if (at::GradMode::is_enabled()) {
+  if (differentiable) {
     used.set_requires_grad(true);
     state_->lookups.push_back({unique, used});
   }
@@ -175,6 +181,7 @@ Rows Table::State::own_rows() const {
 }
 
 void Table::reduce_gradients() {
+  if (frozen()) return;
   const at::NoGradGuard no_grad;
   state_->touched = state_->own_rows();
   state_->lookups.clear();

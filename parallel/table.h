@@ -23,6 +23,7 @@ class Table {
   const std::string& name() const;
   int64_t rows() const;
   int64_t dim() const;
+  bool frozen() const;  ///< by train.groups: lookups carry no gradient, rows are never updated
 
   /// ids [n] i64 in [0, rows) → [n, dim], differentiable; without gradient mode a plain lookup.
   /// Throws c10::Error out of range.

@@ -15,6 +15,7 @@
 #include "core/train/epochs.h"
 #include "core/train/gather.h"
 #include "core/train/generate.h"
+#include "core/train/resume.h"
 #include "core/train/stop.h"
 #include "core/train/trainer.h"
 #include "modalities/import.h"
@@ -99,13 +100,16 @@ Start find_start(Session& session, const Recipe& recipe, const Json& options) {
 
 std::string describe(Session& session, const Recipe& recipe) {
   const auto& plan = session.plan();
+  const int64_t all = session.model().parameter_count(), frozen = session.model().frozen_count();
+  const auto split =
+      frozen > 0 ? fmt::format(" ({} trained, {} frozen)", all - frozen, frozen) : std::string();
   const int threads = at::get_num_threads();
   const auto means = session.device().cuda
                          ? fmt::format("on {}", session.device().name)
                          : fmt::format("{} thread{} each", threads, threads == 1 ? "" : "s");
-  return fmt::format("{}: {} parameters, {} rank{} ({}), {}, {} × {} tokens a step", recipe.name,
-                     session.model().parameter_count(), plan.world, plan.world == 1 ? "" : "s",
-                     plan.mesh.text(), means, recipe.train.packs, recipe.train.pack_tokens);
+  return fmt::format("{}: {} parameters{}, {} rank{} ({}), {}, {} × {} tokens a step", recipe.name,
+                     all, split, plan.world, plan.world == 1 ? "" : "s", plan.mesh.text(), means,
+                     recipe.train.packs, recipe.train.pack_tokens);
 }
 
 int signal_code(int signal) { return signal == SIGINT ? 130 : 143; }

@@ -30,6 +30,8 @@ void check_data(const Recipe& recipe, const Document& document);
 /// that have no effect there.
 void check_conversations(const Recipe& recipe, const SourceConfig& source, const Path& path,
                          const Document& document);
+/// train.groups against the parameters that the model will have.
+void check_groups(const Recipe& recipe, const Document& document);
 /// Schedule, evaluation and lengths.
 void check_train(const Recipe& recipe, const Document& document);
 /// Files that must exist and directories that can be made. Touches the file system, writes nothing.

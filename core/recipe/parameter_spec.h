@@ -37,6 +37,9 @@ struct ParameterSpec {
   bool decay = true;  ///< weight decay applies (norms, biases and embeddings say false)
   /// Parts with "from": what the directory has of it, in order; empty: nothing, it starts fresh.
   std::vector<HuggingFacePiece> pieces = {};
+  // Filled in by the unit that holds it, from train.groups:
+  int group = -1;       ///< index into train.groups, or kNoGroup
+  bool frozen = false;  ///< no gradient, no update
 };
 
 /// One FSDP unit of a part: its parameters in the order the module uses them, and its cost per token that the part

@@ -163,6 +163,7 @@ TrainConfig read_train(const Json& json) {
   take(optimizer, "clip", train.optimizer.clip);
   take(optimizer, "momentum", train.optimizer.momentum);
   take(optimizer, "decay_all", train.optimizer.decay_all);
+  if (json.contains("groups")) train.groups = read_groups(json["groups"]);
   const Json& schedule = json["schedule"];
   take(schedule, "type", train.schedule.type);
   take(schedule, "warmup", train.schedule.warmup);
@@ -217,6 +218,7 @@ Recipe build_recipe(const Document& document, const Json& value, const std::stri
   check_model(recipe, document);
   check_data(recipe, document);
   check_train(recipe, document);
+  check_groups(recipe, document);
   return recipe;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "core/recipe/groups.h"
 #include "core/recipe/spec.h"
 
 namespace veomni {
@@ -107,6 +108,7 @@ struct TrainConfig {
   double epochs = 0;  ///< 0: steps decide
   int64_t packs = 0, pack_tokens = 0;
   OptimizerConfig optimizer;
+  std::vector<GroupConfig> groups;
   ScheduleConfig schedule;
   std::string precision = "fp32";      ///< fp32 | bf16
   std::string device = "cpu";          ///< cpu | cuda

@@ -17,6 +17,7 @@
 namespace veomni {
 
 class Preprocessor;  // core/data/preprocessor.h
+struct BaseConfig;   // core/recipe/recipe.h
 
 struct Variant;
 
@@ -86,6 +87,8 @@ struct PartSpec {
   /// dotted path).
   std::function<void(const PartConfig&, const std::string& where)> check = {};
   std::function<std::vector<UnitSpec>(const PartConfig&, const BaseSizes&)> describe = {};
+  /// Embedding tables that belong to the part alone: they are in none of its units.
+  std::function<std::vector<ParameterSpec>(const PartConfig&)> describe_tables = {};
   /// Encoders only: prepares one segment's input on the host (core/data/preprocessor.h).
   std::function<std::unique_ptr<Preprocessor>(const PartConfig&, const Json& tables)>
       make_preprocessor = {};
@@ -116,7 +119,14 @@ class SpecRegistry {
   const PartSpec* find(Kind kind, const std::string& type) const;
   const std::vector<PartSpec>& all(Kind kind) const;
 
+  /// The base model, which every recipe has: modalities/base/block_spec.h.
+  using DescribeBase = std::function<std::vector<UnitSpec>(
+      const BaseConfig&, int64_t vocab_size, int64_t special_tokens, int64_t learned_weights)>;
+  void set_base(DescribeBase describe) { base_ = std::move(describe); }
+  const DescribeBase& base() const { return base_; }
+
  private:
+  DescribeBase base_;
   std::vector<PartSpec> specs_[3];
 };
 

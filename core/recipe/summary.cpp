@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/recipe/family.h"
+#include "core/recipe/model_parameters.h"
 
 namespace veomni {
 
@@ -18,9 +19,7 @@ Json parameter_count(SpecRegistry::Kind kind, const PartConfig& part, const Base
   int64_t count = 0;
   for (const UnitSpec& unit : spec.describe(part, sizes)) {
     for (const ParameterSpec& parameter : unit.parameters) {
-      int64_t elements = 1;
-      for (const int64_t dim : parameter.shape) elements *= dim;
-      count += elements;
+      count += element_count(parameter);
     }
   }
   return count;
@@ -90,6 +89,8 @@ Json summarize(const Recipe& recipe) {
     summary["tables"].push_back(
         {{"name", table.name}, {"rows", table.rows}, {"parameters", table.rows * table.dim}});
   }
+  const auto [trained, frozen] = count_trained(recipe, vocab_size(recipe));
+  summary["parameters"] = {{"trained", trained}, {"frozen", frozen}};
   summary["sources"] = Json::array();
   for (const SourceConfig& source : recipe.sources) {
     summary["sources"].push_back(
@@ -114,6 +115,10 @@ std::string summary_line(const Json& summary) {
   line += parts_words(summary["encoders"], "encoders");
   line += parts_words(summary["decoders"], "decoders");
   line += parts_words(summary["heads"], "heads");
+  if (const auto frozen = summary["parameters"]["frozen"].get<int64_t>(); frozen > 0)
+    line += fmt::format("; trains {}, {} frozen",
+                        short_count(summary["parameters"]["trained"].get<int64_t>()),
+                        short_count(frozen));
   std::string sources;
   for (const Json& source : summary["sources"]) {
     sources += fmt::format("{}{} ({})", sources.empty() ? "" : ", ",

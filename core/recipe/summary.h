@@ -12,7 +12,7 @@ namespace veomni {
 int64_t base_parameter_count(const BaseConfig& base);
 
 /// {name, base {family, parameters}, encoders/decoders/heads [{name, type, parameters}], tables,
-/// sources, steps, …}. `parameters` is null for a part whose spec does not describe itself.
+/// parameters {trained, frozen}, sources, steps, …}. `parameters` is null for a part whose spec does not describe itself.
 /// Vocabularies that only the data decides are not counted.
 Json summarize(const Recipe& recipe);
 

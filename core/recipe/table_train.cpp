@@ -99,6 +99,39 @@ Key schedule_key() {
                        {"cosine", "falls on half a cosine", {warmup, final}},
                        {"wsd", "stays at lr, then decays", {warmup, decay, final}}}};
 }
+
+Key groups_key() {
+  const Key match{.name = "match",
+                  .type = Type::string,
+                  .doc =
+                      "names of parameters, '*' for any characters: base.*, encoders.photo.*, "
+                      "heads.label.*, tables.zip; a parameter belongs to the first that matches",
+                  .required = true,
+                  .minimum = 1,
+                  .maximum = 1024};
+  const Key frozen{
+      .name = "frozen",
+      .type = Type::boolean,
+      .doc = "true: they keep their values, and cost no gradient and no optimizer state",
+      .default_value = false};
+  const Key group{.name = "",
+                  .type = Type::object,
+                  .doc = "settings of the parameters it matches",
+                  .keys = {match, frozen,
+                           at_least_zero("lr",
+                                         "their learning rate after warm-up, on the schedule's "
+                                         "shape; the optimizer's by default",
+                                         nullptr),
+                           at_least_zero("weight_decay",
+                                         "of those among them that decay; the optimizer's by "
+                                         "default",
+                                         nullptr)}};
+  return {.name = "groups",
+          .type = Type::array,
+          .doc = "parameters that are frozen or have settings of their own",
+          .default_value = Json::array(),
+          .items = {group}};
+}
 }  // namespace
 
 Key train_key() {
@@ -127,6 +160,7 @@ Key train_key() {
                     .minimum = 1,
                     .maximum = 1 << 24},
                    optimizer_key(),
+                   groups_key(),
                    schedule_key(),
                    choice("precision", "of activations and gathered weights; masters stay fp32",
                           {"fp32", "bf16"}),
@@ -141,7 +175,6 @@ Key train_key() {
                     .default_value = 1,
                     .minimum = 1,
                     .maximum = 256},
-                   reserved_key("groups"),
                    reserved_key("objectives"),
                    reserved_key("encoder_tokens")}};
 }

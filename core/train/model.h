@@ -54,6 +54,7 @@ class SparseParameters {
  public:
   virtual ~SparseParameters() = default;
   virtual const std::string& name() const = 0;
+  virtual bool frozen() const = 0;  ///< never updated, and without the state of an optimizer
   virtual void reduce_gradients() = 0;
   virtual double gradient_sum_of_squares() const = 0;
   virtual void adamw(const AdamWStep& settings) = 0;
@@ -86,9 +87,10 @@ class Model {
 
   virtual double flops(const Batch& batch) const = 0;  ///< forward and backward of this batch
   virtual int64_t parameter_count() const = 0;
+  virtual int64_t frozen_count() const = 0;  ///< of them, those that train.groups freezes
   /// Whole tensors on every rank, for tests and export. Collective.
   virtual at::Tensor full_parameter(const std::string& name) = 0;
-  virtual at::Tensor full_gradient(const std::string& name) = 0;
+  virtual at::Tensor full_gradient(const std::string& name) = 0;  ///< undefined: frozen
   virtual std::vector<std::string> parameter_names() const = 0;
 };
 

@@ -20,4 +20,12 @@ double learning_rate(const ScheduleConfig& schedule, double lr, int64_t step, in
   return lr * (schedule.final + (1 - schedule.final) * left);
 }
 
+Rates learning_rates(const TrainConfig& train, int64_t step, int64_t steps) {
+  Rates rates{.own = learning_rate(train.schedule, train.optimizer.lr, step, steps)};
+  for (const GroupConfig& group : train.groups)
+    rates.groups.push_back(group.lr ? learning_rate(train.schedule, *group.lr, step, steps)
+                                    : rates.own);
+  return rates;
+}
+
 }  // namespace veomni

@@ -43,11 +43,12 @@ class HostCopies {
   std::vector<std::pair<at::Tensor, at::Tensor>> copies_;
 };
 
+/// `values` [n] as the master, or [m] as the gradient: frozen parameters have no state.
 void add_shard(const Shard& shard, const at::Tensor& values, const std::string& prefix,
                HostCopies& copies, std::vector<TensorRange>& ranges) {
   auto* data = copies.host(values).mutable_data_ptr<float>();
   for (const auto& slice : shard.slices) {
-    if (slice.begin == slice.end) continue;
+    if (slice.begin == slice.end || slice.offset >= values.numel()) continue;
     ranges.push_back({prefix + slice.parameter, "F32", slice.shape, slice.begin, slice.end,
                       data + slice.offset});
   }
@@ -75,7 +76,7 @@ std::vector<TensorRange> owned_ranges(Model& model, Optimizer* optimizer, bool w
   if (!whole) return ranges;
   for (auto* table : model.tables()) {
     add_whole(table->name(), table->weight(), copies, ranges);
-    if (optimizer == nullptr) continue;
+    if (optimizer == nullptr || table->frozen()) continue;
     add_whole("optimizer.exp_avg." + table->name(), table->exp_avg(), copies, ranges);
     add_whole("optimizer.exp_avg_sq." + table->name(), table->exp_avg_sq(), copies, ranges);
   }

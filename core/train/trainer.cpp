@@ -36,6 +36,11 @@ uint64_t noise_seed(int64_t seed, int64_t step) {
          static_cast<uint64_t>(step) * 0xD1B54A32D192ED03ULL;
 }
 
+/// Nothing to do where all that the micro-batch uses is frozen (the same on every rank).
+void run_backward(const at::Tensor& objective) {
+  if (objective.requires_grad()) objective.backward();
+}
+
 }  // namespace
 
 struct Trainer::StepOutcome {
@@ -46,7 +51,7 @@ struct Trainer::StepOutcome {
 
 Trainer::Trainer(TrainContext context)
     : context_(context),
-      optimizer_(context.recipe.train.optimizer, context.model, context.math),
+      optimizer_(context.recipe.train, context.model, context.math),
       evaluator_(context.recipe, context.data, context.model,
                  {context.world, context.data_group, context.sequence}),
       loader_(context.recipe, context.data, context.model.losses(), context.data_group,
@@ -83,7 +88,7 @@ at::Tensor Trainer::backward(StepInput& input, int64_t step, double& flops) {
     auto out = context_.model.forward(batch, options);
     sums = sums.defined() ? sums.add_(out.sums) : out.sums;
     flops += context_.model.flops(batch);
-    out.objective.backward();
+    run_backward(out.objective);
   }
   context_.model.reduce_gradients();
   return sums;
@@ -126,12 +131,13 @@ std::string Trainer::first_not_finite(StepInput& input, int64_t step) {
   context_.model.begin_step(input.use);
   for (auto& [batch, use] : input.micro_batches) {
     options.use = use;
-    context_.model.forward(batch, options).objective.backward();
+    run_backward(context_.model.forward(batch, options).objective);
   }
   context_.model.reduce_gradients();
   if (!first.empty()) return first;
   for (auto* shard : context_.model.shards()) {
     for (const auto& slice : shard->slices) {
+      if (!shard->trains(slice)) break;
       const auto gradient = shard->gradient.narrow(0, slice.offset, slice.end - slice.begin);
       if (!gradient.isfinite().all().item<bool>()) return "gradient of " + slice.parameter;
     }
@@ -225,10 +231,11 @@ TrainResult Trainer::run() {
     if (!std::isfinite(outcome.loss) || !std::isfinite(outcome.grad_norm)) {
       report_not_finite(input, step);
     }
-    outcome.lr = learning_rate(train.schedule, train.optimizer.lr, step, context_.planned_steps);
+    const Rates rates = learning_rates(train, step, context_.planned_steps);
+    outcome.lr = rates.own;
     const double clip = train.optimizer.clip;
     const double scale = clip > 0 ? std::min(1.0, clip / (outcome.grad_norm + 1e-6)) : 1.0;
-    optimizer_.update(outcome.lr, step, scale);
+    optimizer_.update(rates, step, scale);
     context_.model.finish_step();
     step_ = step;
     outcome.step_seconds = seconds_since(begin);
@@ -247,55 +254,6 @@ TrainResult Trainer::run() {
     if (evaluated_step_ != step_) evaluate(true);
   }
   return {step_, stop, evaluation_};
-}
-
-namespace {
-
-/// `recipe` without the paths of its data files.
-Json without_paths(Json recipe) {
-  for (auto& source : recipe.at("data").at("sources")) {
-    source.erase("path");
-    source.erase("labels");
-  }
-  return recipe;
-}
-
-void check_files(const Recipe& recipe, const Checkpoint& checkpoint) {
-  const auto& before = checkpoint.state().at("files");
-  const auto now = data_fingerprint(recipe);
-  for (const auto& [source, files] : now.items()) {
-    require<ConfigError>(
-        before.contains(source) && before.at(source) == files,
-        "{}: the files of data.sources.{} hold other data than this checkpoint was "
-        "trained on; give it the files it had, or train anew into another output",
-        checkpoint.directory().string(), source);
-  }
-}
-
-}  // namespace
-
-void check_resume(const Recipe& recipe, const Checkpoint& checkpoint) {
-  const bool knows_files = checkpoint.state().contains("files");
-  const auto comparable = [&](const Json& resolved) {
-    return knows_files ? without_paths(resolved) : resolved;
-  };
-  const Json before = comparable(checkpoint.state().at("recipe"));
-  const Json after = comparable(recipe.resolved);
-  const auto same = [&](const char* pointer) {
-    const Json::json_pointer path(pointer);
-    const Json was = before.contains(path) ? before.at(path) : Json(nullptr);
-    const Json is = after.contains(path) ? after.at(path) : Json(nullptr);
-    require<ConfigError>(was == is,
-                         "{}: {} differs from the recipe of this checkpoint ({} then, {} now); "
-                         "put it back, or train anew into another output",
-                         checkpoint.directory().string(), std::string(pointer).substr(1),
-                         was.dump().substr(0, 60), is.dump().substr(0, 60));
-  };
-  for (const char* key : {"/seed", "/model", "/tokenizer", "/data", "/train/packs",
-                          "/train/pack_tokens", "/train/optimizer/type"}) {
-    same(key);
-  }
-  if (knows_files) check_files(recipe, checkpoint);
 }
 
 }  // namespace veomni

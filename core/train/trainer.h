@@ -79,9 +79,4 @@ class Trainer {
   Json restored_cursors_, evaluation_;
 };
 
-/// The recipe a checkpoint was made with may differ from `recipe` in how long to train, not in what: throws ConfigError
-/// naming the first key (model, data, train.packs, train.pack_tokens, seed, …) that does. Data files may have moved: not
-/// their paths are compared but what they hold (core/data/fingerprint.h).
-void check_resume(const Recipe& recipe, const Checkpoint& checkpoint);
-
 }  // namespace veomni

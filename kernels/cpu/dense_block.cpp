@@ -59,6 +59,18 @@ DenseBlockWeights take_weights(Walk& walk, const std::vector<bool>& present) {
   return weights;
 }
 
+DenseBlockWanted wanted_weights(AutogradContext& ctx, const Settings& settings, size_t first) {
+  DenseBlockWanted wanted;
+  for (size_t i = 0, input = first; i < settings.has_weight.size(); ++i) {
+    if (!settings.has_weight[i] || !ctx.needs_input_grad(input++)) continue;
+    if (kWeights[i] == &DenseBlockWeights::qkv) wanted.qkv = true;
+    if (kWeights[i] == &DenseBlockWeights::output) wanted.output = true;
+    if (kWeights[i] == &DenseBlockWeights::gate_up) wanted.gate_up = true;
+    if (kWeights[i] == &DenseBlockWeights::down) wanted.down = true;
+  }
+  return wanted;
+}
+
 struct DenseBlock : torch::autograd::Function<DenseBlock> {
   /// inputs: sum, [branch], weights in the order of kWeights.
   static variable_list forward(AutogradContext* ctx, at::TensorList inputs,
@@ -100,10 +112,7 @@ struct DenseBlock : torch::autograd::Function<DenseBlock> {
     const at::Tensor d_fed =
         gradients[1].defined() ? gradients[1].contiguous() : at::zeros_like(kept.middle);
     const size_t first = 1 + settings.has_branch;
-    bool wanted = false;
-    const size_t count = static_cast<size_t>(
-        std::count(settings.has_weight.begin(), settings.has_weight.end(), true));
-    for (size_t i = 0; i < count; ++i) wanted |= ctx->needs_input_grad(first + i);
+    const DenseBlockWanted wanted = wanted_weights(*ctx, settings, first);
     const auto result =
         dense_block_backward(d_middle, d_fed, weights, attention, settings.shape, kept, wanted);
     variable_list out(first, result.input);

@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "kernels/cpu/dense_block_parts.h"
 #include "kernels/cpu/phases.h"
 
@@ -62,20 +64,18 @@ class Backward {
     attention_scratch_ = loops().attention_scratch(attention.longest(), attention_.head_dim);
   }
 
-  DenseBlockGradients run_inputs() {
-    PackPhase pack = pack_weights();
-    run_phases(input_phases(pack), scratch());
-    return {d_input_, {}};
-  }
-
-  DenseBlockGradients run() {
-    const WeightGradient down(d_fed_, activated_), gate_up(d_gate_up_, middle_normed_),
-        output(d_attended_, kept_.mixed), qkv(d_qkv_, normed_);
+  DenseBlockGradients run(DenseBlockWanted wanted) {
+    std::optional<WeightGradient> down, gate_up, output, qkv;
+    if (wanted.down) down.emplace(d_fed_, activated_);
+    if (wanted.gate_up) gate_up.emplace(d_gate_up_, middle_normed_);
+    if (wanted.output) output.emplace(d_attended_, kept_.mixed);
+    if (wanted.qkv) qkv.emplace(d_qkv_, normed_);
     PackPhase pack = pack_weights(), pack_inputs;
     std::vector<std::pair<const WeightGradient*, int64_t>> strips;
-    for (const WeightGradient* gradient : {&gate_up, &down, &qkv, &output}) {
-      pack_inputs.add(gradient->x);
-      for (int64_t s = 0; s < gradient->strips(); ++s) strips.emplace_back(gradient, s);
+    for (const auto* gradient : {&gate_up, &down, &qkv, &output}) {
+      if (!*gradient) continue;
+      pack_inputs.add((*gradient)->x);
+      for (int64_t s = 0; s < (*gradient)->strips(); ++s) strips.emplace_back(&**gradient, s);
     }
     auto phases = input_phases(pack);
     phases.push_back({pack_inputs.items(), [&](int64_t i, float*) { pack_inputs.run(i); }});
@@ -84,19 +84,22 @@ class Backward {
                         gradient->strip(strip, room);
                       }});
     run_phases(phases, scratch());
+    const auto gradient_of = [](const std::optional<WeightGradient>& matrix) {
+      return matrix ? matrix->gradient : at::Tensor();
+    };
     const auto head_norm = [&](const at::Tensor& weight, int64_t which) {
       return weight.defined() ? head_shares_.select(1, which).sum(0) : at::Tensor();
     };
     return {d_input_,
             {.input_norm = norm_shares_[0].sum(0),
-             .qkv = qkv.gradient,
+             .qkv = gradient_of(qkv),
              .qkv_bias = weights_.qkv_bias.defined() ? d_qkv_.sum(0) : at::Tensor(),
              .q_norm = head_norm(weights_.q_norm, 0),
              .k_norm = head_norm(weights_.k_norm, 1),
-             .output = output.gradient,
+             .output = gradient_of(output),
              .post_norm = norm_shares_[1].sum(0),
-             .gate_up = gate_up.gradient,
-             .down = down.gradient}};
+             .gate_up = gradient_of(gate_up),
+             .down = gradient_of(down)}};
   }
 
  private:
@@ -189,9 +192,8 @@ DenseBlockGradients dense_block_backward(const at::Tensor& d_middle, const at::T
                                          const DenseBlockWeights& weights,
                                          const AttentionInputs& attention,
                                          const DenseBlockShape& shape, const DenseBlockKept& kept,
-                                         bool weights_wanted) {
-  Backward backward(d_middle, d_fed, weights, attention, shape, kept);
-  return weights_wanted ? backward.run() : backward.run_inputs();
+                                         DenseBlockWanted wanted) {
+  return Backward(d_middle, d_fed, weights, attention, shape, kept).run(wanted);
 }
 
 }  // namespace veomni::kernels::cpu

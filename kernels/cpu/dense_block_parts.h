@@ -43,12 +43,17 @@ struct DenseBlockGradients {
   DenseBlockWeights weights;
 };
 
-/// d_middle [T, D] may be undefined; d_fed [T, D]. Without `weights_wanted` the matrices' gradients stay undefined.
+/// Which matrices' gradients are asked for; each is a product as large as one of forward.
+struct DenseBlockWanted {
+  bool qkv = false, output = false, gate_up = false, down = false;
+};
+
+/// d_middle [T, D] may be undefined; d_fed [T, D]. Gradients of matrices that are not wanted stay undefined.
 DenseBlockGradients dense_block_backward(const at::Tensor& d_middle, const at::Tensor& d_fed,
                                          const DenseBlockWeights& weights,
                                          const AttentionInputs& attention,
                                          const DenseBlockShape& shape, const DenseBlockKept& kept,
-                                         bool weights_wanted);
+                                         DenseBlockWanted wanted);
 
 /// Starts bringing rows of x into the second-level cache: attention reads them in strides that no hardware foresees.
 inline void prefetch(const at::Tensor& x, int64_t first, int64_t rows) {

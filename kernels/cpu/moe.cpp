@@ -169,8 +169,10 @@ struct MoeExperts : torch::autograd::Function<MoeExperts> {
     const at::Tensor d_gates =
         g.d_gates.index_select(0, flat).view(gates.sizes()).to(gates.scalar_type());
     const at::Tensor d_x = combine(grouped(g.d_pre, gate_up, order.begin, false), order.row, {});
-    const at::Tensor d_gate_up = outer(g.d_pre, gather(x, order.token), order.begin);
-    return {d_x, d_gates, {}, d_gate_up, outer(d_y, g.hidden, order.begin)};
+    at::Tensor d_gate_up, d_down;  // products as large as forward's: not for frozen experts
+    if (ctx->needs_input_grad(3)) d_gate_up = outer(g.d_pre, gather(x, order.token), order.begin);
+    if (ctx->needs_input_grad(4)) d_down = outer(d_y, g.hidden, order.begin);
+    return {d_x, d_gates, {}, d_gate_up, d_down};
   }
 };
 

@@ -46,9 +46,9 @@ class Features : public Encoder {
   Table* table(const std::string& name, const PartConfig& config, BuildContext& context) {
     if (!name.empty() && name != config.name) return context.tables.at(name);
     if (!own_table_) {
-      own_table_ =
-          std::make_unique<Table>(name_ + ".table", config.keys.at("rows").get<int64_t>(),
-                                  config.keys.at("dim").get<int64_t>(), 0.1, context.parallel);
+      const auto spec = features_own_table(config).value();
+      own_table_ = std::make_unique<Table>(spec.name, spec.shape[0], spec.shape[1], spec.init.scale,
+                                           context.parallel);
     }
     return own_table_.get();
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -58,6 +59,21 @@ std::vector<UnitSpec> describe_features(const PartConfig& config, const BaseSize
   return {unit};
 }
 
+std::optional<ParameterSpec> features_own_table(const PartConfig& config) {
+  const auto layout = features_layout(config);
+  const auto own = [&](const FeaturesLayout::Categorical& column) {
+    return column.table.empty() || column.table == config.name;
+  };
+  if (std::none_of(layout.categorical.begin(), layout.categorical.end(), own) &&
+      std::none_of(layout.lists.begin(), layout.lists.end(), own))
+    return {};
+  return ParameterSpec{
+      "encoders." + config.name + ".table",
+      {config.keys.at("rows").get<int64_t>(), config.keys.at("dim").get<int64_t>()},
+      Init::normal(0.1),
+      false};
+}
+
 PartSpec features_spec() {
   using Type = Key::Type;
   PartSpec spec;
@@ -93,6 +109,10 @@ PartSpec features_spec() {
                              .maximum = 0.95}};
   spec.keys.insert(spec.keys.end(), module_keys.begin(), module_keys.end());
   spec.describe = describe_features;
+  spec.describe_tables = [](const PartConfig& config) {
+    const auto table = features_own_table(config);
+    return table ? std::vector{*table} : std::vector<ParameterSpec>{};
+  };
   spec.check = check_features_preprocess;
   spec.make_preprocessor = make_features_preprocessor;
   return spec;

@@ -25,14 +25,22 @@ GatheredUnit& recall(AutogradContext* context) {
   return *static_cast<Handle&>(*context->saved_data["use"].toCapsule()).use;
 }
 
-/// Anchor → the unit's parameters; backward takes their gradients to the shards and empties the
-/// storage.
+/// Anchor → the unit's parameters and a mark, an empty tensor that Leave takes: so backward comes
+/// here even when every parameter is frozen. It takes their gradients to the shards and empties the
+/// storage, which nobody needs any more: the engine runs nodes in the reverse order of their making,
+/// and all others of the unit were made after this one.
 struct Gather : Function<Gather> {
   static variable_list forward(AutogradContext* context, const at::Tensor& anchor,
                                const std::shared_ptr<GatheredUnit>& use) {
     (void)anchor;
     remember(context, use);
-    return use->make_tensors();
+    variable_list tensors = use->make_tensors(), frozen;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      if (use->unit->parameters[i].frozen) frozen.push_back(tensors[i]);
+    }
+    context->mark_non_differentiable(frozen);
+    tensors.push_back(at::empty({0}, use->flat.options()));
+    return tensors;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     GatheredUnit& use = recall(context);
@@ -42,8 +50,8 @@ struct Gather : Function<Gather> {
   }
 };
 
-/// Identity over everything that leaves the unit; its backward runs before any other of the unit
-/// and gathers again.
+/// Identity over everything that leaves the unit, and the mark; its backward runs before any other
+/// of the unit and gathers again.
 struct Leave : Function<Leave> {
   static variable_list forward(AutogradContext* context, at::TensorList outputs,
                                const std::shared_ptr<GatheredUnit>& use) {
@@ -115,12 +123,17 @@ std::vector<at::Tensor> GatheredUnit::enter() {
   return Gather::apply(unit->anchor, shared_from_this());
 }
 
-std::vector<at::Tensor> GatheredUnit::leave(const std::vector<at::Tensor>& outputs) {
+std::vector<at::Tensor> GatheredUnit::leave(const std::vector<at::Tensor>& outputs,
+                                            const at::Tensor& mark) {
   bool differentiable = false;
   for (const at::Tensor& output : outputs) differentiable |= output.requires_grad();
   std::vector<at::Tensor> result = outputs;
   if (differentiable && at::GradMode::is_enabled()) {
-    result = Leave::apply(at::TensorList(outputs), shared_from_this());
+    result.push_back(mark);
+    result = Leave::apply(at::TensorList(result), shared_from_this());
+    result.pop_back();
+  } else if (unit->pipeline->last_use.lock().get() == this) {
+    unit->pipeline->last_use = previous;  // backward will not come by
   }
   release();
   return result;

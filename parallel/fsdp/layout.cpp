@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <tuple>
 #include <unordered_map>
 
 #include "core/error.h"
@@ -60,37 +62,62 @@ void draw(const ParameterSpec& parameter, const ShardSlice& slice, int64_t seed,
 
 FlatLayout::FlatLayout(const std::vector<ParameterSpec>& parameters, int ranks)
     : starts(parameters.size()), counts(parameters.size()) {
-  for (const bool decay : {true, false}) {
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      if (parameters[i].decay == decay) order.push_back(i);
-    }
-  }
+  order.resize(parameters.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const auto place_of = [](const ParameterSpec& p) {
+      return std::tuple(p.frozen, p.group, !p.decay);
+    };
+    return place_of(parameters[a]) < place_of(parameters[b]);
+  });
+  place(parameters, false, ranks);
+  trained = total;
+  place(parameters, true, ranks);
+}
+
+void FlatLayout::place(const std::vector<ParameterSpec>& parameters, bool frozen, int ranks) {
+  const int64_t begin = total;
+  const auto pad_to = [&](int64_t end) {
+    if (end > total && !frozen) gaps.push_back({total, end});
+    total = end;
+  };
   for (const size_t i : order) {
+    if (parameters[i].frozen != frozen) continue;
     starts[i] = total;
     counts[i] = elements(parameters[i]);
-    const int64_t end = total + counts[i];
-    total = round_up(end, kFlatAlignment);
-    if (total > end) gaps.push_back({end, total});
+    total += counts[i];
+    pad_to(round_up(total, kFlatAlignment));
   }
-  const int64_t padded = round_up(total, ranks * kFlatAlignment);
-  if (padded > total) gaps.push_back({total, padded});
-  total = padded;
+  pad_to(begin + round_up(total - begin, ranks * kFlatAlignment));
+}
+
+std::vector<FlatLayout::Zone> FlatLayout::zones() const {
+  std::vector<Zone> found;
+  if (trained > 0) found.push_back({0, trained});
+  if (total > trained) found.push_back({trained, total - trained});
+  return found;
 }
 
 std::vector<ShardSlice> slices_of(const FlatLayout& layout,
-                                  const std::vector<ParameterSpec>& parameters, int64_t begin,
-                                  int64_t end) {
+                                  const std::vector<ParameterSpec>& parameters, int rank,
+                                  int ranks) {
   std::vector<ShardSlice> slices;
   for (const size_t i : layout.order) {
     const int64_t start = layout.starts[i];
+    const FlatLayout::Zone zone =
+        parameters[i].frozen ? FlatLayout::Zone{layout.trained, layout.total - layout.trained}
+                             : FlatLayout::Zone{0, layout.trained};
+    const int64_t share = zone.size / ranks;
+    const int64_t begin = zone.begin + rank * share, end = begin + share;
     const int64_t from = std::max(begin, start), to = std::min(end, start + layout.counts[i]);
     if (from >= to) continue;
     slices.push_back({.parameter = parameters[i].name,
                       .shape = parameters[i].shape,
                       .begin = from - start,
                       .end = to - start,
-                      .offset = from - begin,
-                      .decay = parameters[i].decay});
+                      .offset = zone.begin / ranks + from - begin,
+                      .decay = parameters[i].decay,
+                      .group = parameters[i].group});
   }
   return slices;
 }

@@ -8,12 +8,11 @@ namespace veomni {
 namespace {
 
 /// The whole of one parameter from everybody's piece of the flat tensor.
-at::Tensor full_tensor(const UnitState& unit, const at::Tensor& piece,
-                       const std::string& parameter) {
+at::Tensor full_tensor(UnitState& unit, const at::Tensor& piece, const std::string& parameter) {
   const at::NoGradGuard no_grad;
   if (unit.group.size() == 1) return unit.view(piece, unit.index_of(parameter)).clone();
-  at::Tensor flat = at::empty({unit.layout.total}, piece.options());
-  unit.group.all_gather(flat, piece);
+  const at::Tensor flat = at::empty({unit.layout.total}, piece.options());
+  for (const auto& work : unit.start_gather(flat, piece)) work->wait();
   return unit.view(flat, unit.index_of(parameter)).clone();
 }
 
@@ -46,8 +45,8 @@ UnitUse Unit::enter() {
 }
 
 std::vector<at::Tensor> UnitUse::leave(std::vector<at::Tensor> outputs) {
-  tensors_.clear();
-  return gathered_ ? gathered_->leave(outputs) : outputs;
+  const auto tensors = std::exchange(tensors_, {});
+  return gathered_ ? gathered_->leave(outputs, tensors.back()) : outputs;
 }
 
 void Unit::chain(const std::vector<Unit*>& units) {
@@ -85,6 +84,7 @@ at::Tensor Unit::full_parameter(const std::string& name) {
 }
 
 at::Tensor Unit::full_gradient(const std::string& name) {
+  if (state_->parameters[state_->index_of(name)].frozen) return {};
   return full_tensor(*state_, state_->shard.gradient, name);
 }
 

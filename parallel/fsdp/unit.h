@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/communicator.h"
+#include "core/recipe/groups.h"
 #include "core/train/parameters.h"
 
 namespace veomni {
@@ -26,6 +27,8 @@ struct ParallelContext {
   /// Parameters whose values come from a file after the model is built: they are zero, not drawn,
   /// until then. Empty: none.
   std::function<bool(const ParameterSpec&)> filled_later = {};
+  std::vector<GroupConfig> groups =
+      {};                     ///< train.groups: what is frozen, what has its own settings
   bool compute_bf16 = false;  ///< gathered parameters are bf16; masters and reductions stay f32
   bool cuda = false;
 };
@@ -73,7 +76,7 @@ class Unit {
 
   /// The whole parameter, f32, on every rank (tests, export). Collective over shard.
   at::Tensor full_parameter(const std::string& name);
-  /// Likewise its gradient after reduce_gradients.
+  /// Likewise its gradient after reduce_gradients; undefined when the parameter is frozen.
   at::Tensor full_gradient(const std::string& name);
 
  private:
@@ -82,7 +85,8 @@ class Unit {
 
 /// A gathered unit in the forward of one micro-batch. Each enter() is followed by exactly one
 /// leave() with every tensor that carries gradient out of the unit; parameters must not be used
-/// after it, save by backward. Every path of gradient into the unit must pass through leave(), or
+/// after it, save by backward. Frozen parameters do not require gradient; what they are used for
+/// does when something else in it does. Every path of gradient into the unit must pass through leave(), or
 /// backward finds the parameters' storage empty and throws.
 class UnitUse {
  public:

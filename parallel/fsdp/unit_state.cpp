@@ -44,23 +44,35 @@ void UnitPipeline::finish_all() {
   while (!reductions.empty()) finish_oldest();
 }
 
+namespace {
+
+std::vector<ParameterSpec> with_groups(std::vector<ParameterSpec> parameters,
+                                       const std::vector<GroupConfig>& groups) {
+  for (ParameterSpec& parameter : parameters) {
+    parameter.group = group_of(groups, parameter.name);
+    parameter.frozen = is_frozen(groups, parameter.name);
+  }
+  return parameters;
+}
+
+}  // namespace
+
 UnitState::UnitState(std::string its_name, std::vector<ParameterSpec> its_parameters,
                      ParallelContext& context)
     : name(std::move(its_name)),
-      parameters(std::move(its_parameters)),
+      parameters(with_groups(std::move(its_parameters), context.groups)),
       group(*context.dense),
       replicate(context.replicate),
       layout(parameters, group.size()),
       bf16(context.compute_bf16),
       in_place(group.size() == 1 && !context.compute_bf16) {
   const at::NoGradGuard no_grad;
-  const int64_t count = layout.total / group.size(), begin = count * group.rank();
   shard.unit = name;
-  shard.slices = slices_of(layout, parameters, begin, begin + count);
-  at::Tensor master = page_tensor(count);
+  shard.slices = slices_of(layout, parameters, group.rank(), group.size());
+  at::Tensor master = page_tensor(layout.total / group.size());
   initialise(master, shard.slices, parameters, context.seed, context.filled_later);
   shard.master = context.cuda ? master.to(at::kCUDA) : master;
-  shard.gradient = zeros_of_size(shard.master);
+  shard.gradient = zeros_of_size(shard.master.narrow(0, 0, layout.trained / group.size()));
   anchor = at::zeros({}, shard.master.options()).set_requires_grad(true);
 }
 
@@ -68,7 +80,9 @@ void UnitState::make_leaves() {
   if (!in_place || !leaves.empty()) return;
   written.assign(parameters.size(), false);
   for (size_t i = 0; i < parameters.size(); ++i) {
-    leaves.push_back(view(shard.master, i).detach().set_requires_grad(true));
+    leaves.push_back(view(shard.master, i).detach());
+    if (parameters[i].frozen) continue;
+    leaves.back().set_requires_grad(true);
     torch::autograd::impl::set_post_acc_grad_hooks(
         leaves.back(), std::make_unique<FlattenGradient>(weak_from_this(), i));
   }
@@ -98,13 +112,25 @@ void UnitState::prefetch() {
   }
   prefetch_source = shard.master.to(gathered_options());
   prefetched = at::empty({layout.total}, gathered_options());
-  prefetch_work = group.start_all_gather(prefetched, prefetch_source);
+  prefetch_work = start_gather(prefetched, prefetch_source);
+}
+
+std::vector<std::unique_ptr<Work>> UnitState::start_gather(const at::Tensor& flat,
+                                                           const at::Tensor& piece) {
+  std::vector<std::unique_ptr<Work>> works;
+  for (const auto& [begin, size] : layout.zones()) {
+    const int64_t first = begin / group.size(), count = size / group.size();
+    if (first >= piece.numel()) break;
+    at::Tensor zone = flat.narrow(0, begin, size);
+    works.push_back(group.start_all_gather(zone, piece.narrow(0, first, count)));
+  }
+  return works;
 }
 
 at::Tensor UnitState::take_gathered() {
   prefetch();
-  if (prefetch_work) prefetch_work->wait();
-  prefetch_work.reset();
+  for (auto& work : prefetch_work) work->wait();
+  prefetch_work.clear();
   prefetch_source.reset();
   return std::exchange(prefetched, at::Tensor());
 }
@@ -114,10 +140,12 @@ void UnitState::drop_prefetched() {
 }
 
 void UnitState::add_gradients(const std::vector<at::Tensor>& gradients) {
+  if (!trains()) return;
   const at::NoGradGuard no_grad;
   const bool alone = group.size() == 1, adds = alone && !fresh;
-  at::Tensor full = alone ? shard.gradient : at::empty({layout.total}, shard.gradient.options());
-  for (size_t i = 0; i < gradients.size(); ++i) {
+  at::Tensor full = alone ? shard.gradient : at::empty({layout.trained}, shard.gradient.options());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].frozen) continue;
     const at::Tensor part = view(full, i);
     if (gradients[i].defined()) {
       adds ? part.add_(gradients[i]) : part.copy_(gradients[i]);
@@ -144,7 +172,7 @@ void UnitState::complete_gradient() {
     return;
   }
   for (size_t i = 0; in_place && i < leaves.size(); ++i) {
-    if (!written[i]) view(shard.gradient, i).zero_();
+    if (!parameters[i].frozen && !written[i]) view(shard.gradient, i).zero_();
   }
 }
 

@@ -21,7 +21,7 @@ struct UnitPipeline {
   struct Reduction {
     std::shared_ptr<UnitState> unit;
     std::unique_ptr<Work> work;
-    at::Tensor full, part;  ///< [total] of this rank, [n] of the sum
+    at::Tensor full, part;  ///< [trained] of this rank, [m] of the sum
     bool adds;              ///< part is added to the shard's gradient; otherwise it is the gradient
   };
   std::list<Reduction> reductions;       ///< oldest first
@@ -38,9 +38,12 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   /// In place: makes the parameters. Not in the constructor, for hooks need weak_from_this().
   void make_leaves();
   size_t index_of(const std::string& parameter) const;
-  /// A view of parameter i in a flat tensor [total].
+  /// A view of parameter i in a flat tensor [total], or of trained parameters, [trained].
   at::Tensor view(const at::Tensor& flat, size_t i) const;
   at::TensorOptions gathered_options() const;
+  /// Starts bringing together everybody's `piece` of the first zones of `flat`: as many as piece has.
+  std::vector<std::unique_ptr<Work>> start_gather(const at::Tensor& flat, const at::Tensor& piece);
+  bool trains() const { return layout.trained > 0; }
 
   /// Starts the gather of this unit unless one is under way.
   void prefetch();
@@ -48,8 +51,8 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   at::Tensor take_gathered();
   void drop_prefetched();
 
-  /// Adds one micro-batch's gradients (undefined: zero), starting their reduction over the shard
-  /// group.
+  /// Adds one micro-batch's gradients by parameter (undefined: zero), starting their reduction over
+  /// the shard group.
   void add_gradients(const std::vector<at::Tensor>& gradients);
   /// Finishes reductions; what got no gradient is zero.
   void complete_gradient();
@@ -69,7 +72,7 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   std::shared_ptr<UnitPipeline> pipeline = std::make_shared<UnitPipeline>();
   std::weak_ptr<UnitState> next;
   at::Tensor prefetched, prefetch_source;
-  std::unique_ptr<Work> prefetch_work;
+  std::vector<std::unique_ptr<Work>> prefetch_work;
   int64_t filled_bytes = 0;  ///< of storages in use
 };
 
@@ -82,10 +85,10 @@ struct GatheredUnit : std::enable_shared_from_this<GatheredUnit> {
   void fill();
   void release();
   std::vector<at::Tensor> make_tensors();
-  /// Gathers, differentiably in gradient mode.
+  /// Gathers, differentiably in gradient mode: then the last tensor is the mark that leave takes.
   std::vector<at::Tensor> enter();
-  /// Marks the end of the unit's forward.
-  std::vector<at::Tensor> leave(const std::vector<at::Tensor>& outputs);
+  /// The end of the unit's forward.
+  std::vector<at::Tensor> leave(const std::vector<at::Tensor>& outputs, const at::Tensor& mark);
 
   std::shared_ptr<UnitState> unit;
   at::Tensor flat;  ///< owns the storage; its size says nothing

@@ -1,18 +1,13 @@
-// Wrong recipes, one row each: replace `from` by `to` in the valid recipe; the error must be one
-// line, stand where `at` begins inside `to`, and hold `expected`. To add a row is to add a line.
-#include <catch2/catch.hpp>
-
-#include "recipe_fixture.h"
+// Wrong recipes, one row each (recipe_rows.h). To add a row is to add a line.
+#include "recipe_rows.h"
 
 using namespace veomni;
+using test::check_rows;
 using test::config_error;
 using test::omni_recipe;
+using test::Row;
 
 namespace {
-
-struct Row {
-  std::string from, to, at, expected;
-};
 
 const std::vector<Row> kWrongKeys{
     {R"("steps": 300)", R"("stepz": 300)", R"("stepz")",
@@ -236,8 +231,6 @@ const std::vector<Row> kNotAvailable{
      "model.lora: this key is not available in this version"},
     {R"("rows": 1000)", R"("rows": 1000, "placement": "rows")", R"("placement")",
      "placement: this key is not available"},
-    {R"("steps": 300)", R"("steps": 300, "groups": [])", R"("groups")",
-     "train.groups: this key is not available"},
     {R"("steps": 300)", R"("steps": 300, "objectives": [])", R"("objectives")",
      "train.objectives: this key is not available"},
     {R"({ "part": "customer" })", R"({ "part": "customer", "each": "candidates" })", R"("each")",
@@ -249,37 +242,6 @@ const std::vector<Row> kNotAvailable{
     {R"([0.0, 0.9])", R"([0.0, 0.9], "by": "time")", R"("by")",
      "split.by: this key is not available"},
 };
-
-/// line:column of the character at `offset`.
-std::string place_of(const std::string& text, size_t offset) {
-  const auto line =
-      std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n') + 1;
-  const size_t start = text.rfind('\n', offset == 0 ? 0 : offset - 1);
-  return fmt::format("{}:{}", line,
-                     start == std::string::npos || offset == 0 ? offset + 1 : offset - start);
-}
-
-void check_rows(const std::vector<Row>& rows) {
-  test::ensure_specs();
-  const test::RecipeFolder folder;
-  for (const Row& row : rows) {
-    INFO(row.from << " → " << row.to);
-    const std::string base = omni_recipe();
-    const std::string text = test::replaced(base, row.from, row.to);
-    const std::string path = folder.write("recipe.json", text);
-    const auto before = folder.listing();
-    const std::string message = config_error([&] { read_recipe(path, {}); });
-    CHECK_THAT(message, Catch::Contains(row.expected));
-    CHECK(std::count(message.begin(), message.end(), '\n') == 0);
-    CHECK(folder.listing() == before);
-    if (row.at.empty()) {
-      CHECK_THAT(message, Catch::Matches(".*recipe\\.json:[0-9]+:[0-9]+: .*"));
-    } else {
-      const size_t offset = base.find(row.from) + row.to.find(row.at);
-      CHECK_THAT(message, Catch::StartsWith(path + ":" + place_of(text, offset) + ": "));
-    }
-  }
-}
 
 }  // namespace
 

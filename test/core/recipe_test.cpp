@@ -248,7 +248,9 @@ TEST_CASE("recipe: the schema closes every object and knows every part type", "[
   CHECK(train["packs"]["minimum"] == 1);
   CHECK(train["precision"]["enum"].dump() == R"(["fp32","bf16"])");
   CHECK(train["dropout"]["exclusiveMaximum"] == 1.0);
-  CHECK_FALSE(train.contains("groups"));
+  CHECK(train["groups"]["items"]["required"].dump() == R"(["match"])");
+  CHECK(train["groups"]["items"]["additionalProperties"] == false);
+  CHECK_FALSE(train.contains("objectives"));
   const Json& heads =
       schema["properties"]["model"]["properties"]["heads"]["additionalProperties"]["oneOf"];
   CHECK(heads.size() == specs().all(SpecRegistry::Kind::head).size());

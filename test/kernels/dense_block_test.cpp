@@ -177,6 +177,26 @@ TEST_CASE("dense block: one output used, frozen weights, nothing recorded",
   CHECK(difference(fused(c, built)(built.inputs), composed(c, built)(built.inputs)) < 2e-5);
 }
 
+TEST_CASE("dense block: each input trained alone has the gradient that it has among all",
+          "[kernels][dense_block][groups]") {
+  for (const Case& c : kCases) {
+    const Built built = build(c);
+    if (!kernels::has_dense_block(built.inputs[0])) return;
+    const Result all = evaluate(fused(c, built), built.inputs, at::kFloat);
+    for (size_t alone = 0; alone < built.inputs.size(); ++alone) {
+      INFO(c.name << ", input " << alone);
+      Tensors inputs;
+      for (const at::Tensor& x : built.inputs) inputs.push_back(x.clone());
+      inputs[alone].requires_grad_();
+      const at::Tensor out = fused(c, built)(inputs);
+      out.backward(values(out.sizes(), 99));
+      CHECK(inputs[alone].grad().to(at::kDouble).equal(all.gradients[alone]));
+      for (size_t other = 0; other < inputs.size(); ++other)
+        CHECK(inputs[other].grad().defined() == (other == alone));
+    }
+  }
+}
+
 TEST_CASE("dense block: refuses what it cannot take", "[kernels][dense_block]") {
   const Case& c = kCases[1];
   const Built built = build(c);

@@ -3,9 +3,7 @@
 #include <fstream>
 #include <set>
 
-#include "core/data/sample.h"
-#include "core/recipe/recipe.h"
-#include "modalities/base/block_spec.h"
+#include "core/recipe/model_parameters.h"
 #include "support/tiny_run.h"
 
 using namespace veomni;
@@ -18,26 +16,12 @@ TEST_CASE("describe: the parameters of every part are those its spec names, in n
   const auto outcome = run_recipe(path, {.overrides = {"output=run", "train.steps=2"}});
   const auto recipe = read_recipe(path, {});
   const auto vocab = outcome.parameters.at("model.embed_tokens.weight").size(0);
-  const auto sizes = base_sizes(recipe, vocab);
-  std::vector<UnitSpec> units =
-      describe_base(recipe.base, vocab, special_token_count(recipe.encoders.size()), 0);
-  const auto add = [&](SpecRegistry::Kind kind, const std::vector<PartConfig>& parts) {
-    for (const auto& part : parts) {
-      const auto described = specs().get(kind, part.type).describe(part, sizes);
-      units.insert(units.end(), described.begin(), described.end());
-    }
-  };
-  add(SpecRegistry::Kind::encoder, recipe.encoders);
-  add(SpecRegistry::Kind::decoder, recipe.decoders);
-  add(SpecRegistry::Kind::head, recipe.heads);
-  std::set<std::string> named{"tables.place", "encoders.customer.table"};
-  for (const auto& unit : units) {
-    for (const auto& parameter : unit.parameters) {
-      INFO(parameter.name);
-      named.insert(parameter.name);
-      REQUIRE(outcome.parameters.count(parameter.name) == 1);
-      CHECK(outcome.parameters.at(parameter.name).sizes() == at::IntArrayRef(parameter.shape));
-    }
+  std::set<std::string> named;
+  for (const auto& parameter : model_parameters(recipe, vocab)) {
+    INFO(parameter.name);
+    named.insert(parameter.name);
+    REQUIRE(outcome.parameters.count(parameter.name) == 1);
+    CHECK(outcome.parameters.at(parameter.name).sizes() == at::IntArrayRef(parameter.shape));
   }
   CHECK(named.size() == outcome.parameters.size());
 }

@@ -49,7 +49,8 @@ std::map<std::string, at::Tensor> first_gradients(const Recipe& recipe, Mesh& me
   options.step_tokens = input.tokens;
   for (auto& [batch, use] : input.micro_batches) {
     options.use = use;
-    model->forward(batch, options).objective.backward();
+    const auto objective = model->forward(batch, options).objective;
+    if (objective.requires_grad()) objective.backward();  // train.groups may freeze all it uses
   }
   model->reduce_gradients();
   std::map<std::string, at::Tensor> gradients;
