@@ -26,7 +26,7 @@ foreach(isa_flags "sse2:-march=x86-64" "avx2:-march=x86-64-v3" "avx512:-march=x8
 endforeach()
 
 file(GLOB engine_sources CONFIGURE_DEPENDS
-  core/train/*.cpp kernels/*.cpp kernels/cpu/*.cpp parallel/*.cpp parallel/comm/*.cpp parallel/fsdp/*.cpp parallel/sequence/*.cpp
+  core/train/*.cpp kernels/*.cpp kernels/cpu/*.cpp parallel/*.cpp parallel/comm/*.cpp parallel/fsdp/*.cpp parallel/sequence/*.cpp parallel/expert/*.cpp
   modalities/*.cpp modalities/*/*.cpp cmd/engine/*.cpp)
 list(FILTER engine_sources EXCLUDE REGEX "_spec\\.cpp$|_loops\\.cpp$")
 add_library(veomni_engine SHARED ${engine_sources} ${cpu_kernel_objects})

@@ -223,8 +223,8 @@ class OmniModel : public Model {
     TokenRow row{batch.positions.to(x.device()), batch.cu_seqlens, batch.noise_keys, cache};
     std::optional<TokenShare> share;
     if (batch.place.size > 1)
-      row.share = &share.emplace(TokenShare{
-          *context_.sequence, batch.place.counts(batch.row_tokens()), recipe_.parallel.overlap});
+      row.share = &share.emplace(
+          TokenShare{*context_.sequence, batch.place.counts(batch.row_tokens()), context_.overlap});
     const auto stream = transformer_.forward(x, row, pass, routing);
     const auto hidden = final_norm(root, stream);
     pass.look("model.norm", hidden);

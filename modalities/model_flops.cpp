@@ -24,6 +24,7 @@ ModelFlops::ModelFlops(const BaseConfig& base, const std::vector<UnitSpec>& spec
     const bool own = trains({units[u]}, {});
     a_token_ += specs[u].flops_per_token * passes(own);
     before = before || own;
+    if (!specs[u].attends) continue;
     a_pair_ += 2 * width * (before ? 3 : 1);  // two products of 2·T²·N·H, half of it masked
   }
   a_token_ += specs[0].flops_per_token * passes(root);

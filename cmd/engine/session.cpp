@@ -89,6 +89,7 @@ void Session::lay_out(const Recipe& recipe, bool restored) {
   context_.cuda = device_.cuda;
   mesh_->fill(context_);
   context_.seed = recipe_.seed;
+  context_.overlap = recipe_.parallel.overlap;
   context_.filled_later = [this, restored](const ParameterSpec& parameter) {
     if (restored || recipe_.from.empty()) return restored;
     return !hugging_face_pieces(parameter.name, parameter.shape, recipe_.base).empty();

@@ -127,12 +127,21 @@ void check_positions(const Recipe& recipe, const Document& document) {
 
 /// Axes that cut the model: what they cut must divide.
 void check_axes(const Recipe& recipe, const Document& document) {
-  const int64_t heads = recipe.base.num_attention_heads, sequence = recipe.parallel.sequence;
-  if (heads % sequence == 0) return;
-  document.fail_value(
-      {"parallel", "sequence"},
-      fmt::format("{} must divide model.base.num_attention_heads = {}; it can be {}", sequence,
-                  heads, fmt::join(divisors(heads), ", ")));
+  const auto check = [&](const char* axis, int64_t ranks, const char* key, int64_t parts) {
+    if (parts % ranks == 0) return;
+    document.fail_value({"parallel", axis},
+                        fmt::format("{} must divide model.base.{} = {}; it can be {}", ranks, key,
+                                    parts, fmt::join(divisors(parts), ", ")));
+  };
+  check("sequence", recipe.parallel.sequence, "num_attention_heads",
+        recipe.base.num_attention_heads);
+  if (recipe.base.num_experts == 0 && recipe.parallel.expert > 1)
+    document.fail_value({"parallel", "expert"},
+                        fmt::format("{} ranks would share experts, but the base model has none; "
+                                    "leave it out or set model.base.num_experts",
+                                    recipe.parallel.expert));
+  if (recipe.base.num_experts > 0)
+    check("expert", recipe.parallel.expert, "num_experts", recipe.base.num_experts);
 }
 
 }  // namespace

@@ -43,6 +43,16 @@ int64_t element_count(const ParameterSpec& parameter) {
   return count;
 }
 
+std::vector<int64_t> ParameterSpec::held_shape() const {
+  std::vector<int64_t> held = shape;
+  if (row_count >= 0) held[0] = row_count;
+  return held;
+}
+
+int64_t ParameterSpec::held_begin() const {
+  return row_begin == 0 ? 0 : element_count(*this) / shape[0] * row_begin;
+}
+
 TrainedCount count_trained(const Recipe& recipe, int64_t vocab_size) {
   TrainedCount count;
   for (const ParameterSpec& parameter : model_parameters(recipe, vocab_size)) {

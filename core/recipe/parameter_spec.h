@@ -40,6 +40,11 @@ struct ParameterSpec {
   // Filled in by the unit that holds it, from train.groups:
   int group = -1;       ///< index into train.groups, or kNoGroup
   bool frozen = false;  ///< no gradient, no update
+  // Rows of dim 0 that the unit holds, where ranks have different ones (experts): row_count of them, from row_begin on.
+  int64_t row_begin = 0, row_count = -1;  ///< -1: all
+
+  std::vector<int64_t> held_shape() const;
+  int64_t held_begin() const;  ///< first held element of the flattened parameter
 };
 
 /// One FSDP unit of a part: its parameters in the order the module uses them, and its cost per token that the part
@@ -49,6 +54,7 @@ struct UnitSpec {
   std::vector<ParameterSpec> parameters;
   double flops_per_token = 0;  ///< a multiply-add counts as two; attention's scores are not in it
   double saved_bytes_per_token = 0;  ///< fp32 activations kept for backward
+  bool attends = false;              ///< a block: its attention costs flops by pairs of tokens, too
 };
 
 }  // namespace veomni

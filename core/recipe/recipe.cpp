@@ -191,6 +191,7 @@ Recipe read_resolved(Json resolved, const std::string& path) {
   take(resolved["parallel"], "replicate", recipe.parallel.replicate);
   take(resolved["parallel"], "shard", recipe.parallel.shard);
   take(resolved["parallel"], "sequence", recipe.parallel.sequence);
+  take(resolved["parallel"], "expert", recipe.parallel.expert);
   take(resolved["parallel"], "overlap", recipe.parallel.overlap);
   take(resolved["checkpoint"], "every", recipe.checkpoint.every);
   take(resolved["checkpoint"], "keep", recipe.checkpoint.keep);

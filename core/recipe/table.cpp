@@ -22,16 +22,6 @@ Key eval_key() {
                     .minimum = 0}}};
 }
 
-Key single_rank_axis(const std::string& name, const std::string& doc) {
-  return {.name = name,
-          .type = Type::integer,
-          .doc = doc,
-          .default_value = 1,
-          .minimum = 1,
-          .maximum = 1,
-          .instead = "leave it out or give 1"};
-}
-
 Key parallel_key() {
   return {
       .name = "parallel",
@@ -62,7 +52,12 @@ Key parallel_key() {
             .type = Type::boolean,
             .doc = "exchanges of tokens travel while something else is computed",
             .default_value = true},
-           single_rank_axis("expert", "ranks that share the experts of a layer"),
+           {.name = "expert",
+            .type = Type::integer,
+            .doc = "ranks among shard × sequence that share the experts of a layer; must divide them",
+            .default_value = 1,
+            .minimum = 1,
+            .maximum = 1 << 20},
            {.name = "recompute",
             .type = Type::string,
             .doc = "activations recomputed in backward instead of kept",

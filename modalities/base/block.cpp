@@ -43,6 +43,20 @@ at::Tensor linear(const at::Tensor& x, const UnitUse& weights, Place place) {
   return kernels::linear(x, weights[place.weight], bias_of(weights, place));
 }
 
+/// Each rank of the expert group holds E / size of them.
+std::unique_ptr<Unit> make_experts(const std::string& prefix, const BlockConfig& config,
+                                   ParallelContext& context) {
+  if (config.num_experts == 0) return nullptr;
+  UnitSpec spec = describe_experts(prefix, config);
+  UnitGroups groups{context.expert_shard, context.expert};
+  if (context.expert != nullptr)
+    for (auto& parameter : spec.parameters) {
+      parameter.row_count = config.num_experts / context.expert->size();
+      parameter.row_begin = parameter.row_count * context.expert->rank();
+    }
+  return std::make_unique<Unit>(spec.name, spec.parameters, context, groups);
+}
+
 }  // namespace
 
 std::pair<at::Tensor, at::Tensor> add_norm(const Stream& in, const at::Tensor& weight,
@@ -56,7 +70,17 @@ std::pair<at::Tensor, at::Tensor> add_norm(const Stream& in, const at::Tensor& w
 }
 
 Block::Block(const UnitSpec& unit, const BlockConfig& config, ParallelContext& context)
-    : config_(config), at_(block_parameters(config)), unit_(unit.name, unit.parameters, context) {}
+    : config_(config),
+      at_(block_parameters(config)),
+      unit_(unit.name, unit.parameters, context),
+      experts_(make_experts(unit.name + ".", config, context)),
+      expert_share_{context.expert, context.overlap} {}
+
+std::vector<Unit*> Block::units() {
+  std::vector<Unit*> units{&unit_};
+  if (experts_) units.push_back(experts_.get());
+  return units;
+}
 
 /// The variations that the fused block knows, and nothing happens between its operators: no dropout, nobody looks.
 bool Block::runs_fused(const Stream& in, const Pass& pass) const {
@@ -128,13 +152,26 @@ at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x,
                                Routing* routing) const {
   if (config_.num_experts > 0) {
     const auto choice = route(x, weights[at_.router], config_, routing);
-    return kernels::moe_experts(x, choice.gates, choice.chosen, weights[at_.up.weight],
-                                weights[at_.down.weight]);
+    return experts(x, choice.gates, choice.chosen);
   }
   const auto up = linear(x, weights, at_.up);
   const auto hidden = config_.gated_mlp ? kernels::gated(up, config_.activation)
                                         : kernels::activate(up, config_.activation);
   return linear(hidden, weights, at_.down);
+}
+
+at::Tensor Block::experts(const at::Tensor& x, const at::Tensor& gates,
+                          const at::Tensor& chosen) const {
+  auto weights = experts_->enter();
+  const auto run = [&](const at::Tensor& rows, const at::Tensor& row_gates,
+                       const at::Tensor& row_chosen) {
+    return kernels::moe_experts(rows, row_gates, row_chosen, weights[0], weights[1]);
+  };
+  const bool alone = expert_share_.group == nullptr || expert_share_.group->size() == 1;
+  const auto out =
+      alone ? run(x, gates, chosen)
+            : expert_parallel({x, gates, chosen}, config_.num_experts, expert_share_, run);
+  return weights.leave(out);
 }
 
 Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, Routing* routing) {

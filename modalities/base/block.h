@@ -11,6 +11,7 @@
 #include "kernels/attention.h"
 #include "modalities/base/block_spec.h"
 #include "modalities/base/cached_attention.h"
+#include "parallel/expert/expert_parallel.h"
 #include "parallel/fsdp/unit.h"
 #include "parallel/sequence/ulysses.h"
 
@@ -59,7 +60,8 @@ class Block {
  public:
   Block(const UnitSpec& unit, const BlockConfig& config, ParallelContext& context);
   Stream forward(const Stream& in, const TokenRow& row, const Pass& pass, Routing* routing);
-  Unit& unit() { return unit_; }
+  /// The block's, then its experts' where it has some.
+  std::vector<Unit*> units();
 
  private:
   bool runs_fused(const Stream& in, const Pass& pass) const;
@@ -70,10 +72,13 @@ class Block {
   at::Tensor attention(const UnitUse& weights, const at::Tensor& x, const TokenRow& row) const;
   at::Tensor qkv_bias(const UnitUse& weights) const;
   at::Tensor feed_forward(const UnitUse& weights, const at::Tensor& x, Routing* routing) const;
+  at::Tensor experts(const at::Tensor& x, const at::Tensor& gates, const at::Tensor& chosen) const;
 
   BlockConfig config_;
   BlockParameters at_;
   Unit unit_;
+  std::unique_ptr<Unit> experts_;  ///< null: dense
+  ExpertShare expert_share_;
 };
 
 }  // namespace veomni

@@ -107,10 +107,12 @@ BlockParameters block_parameters(const BlockConfig& config) {
   }
   place(at.output, config.attention_output_bias);
   place(at.post_norm, layer_norm);
-  const bool experts = config.num_experts > 0;
-  if (experts) at.router = next++;
-  place(at.up, config.mlp_bias && !experts);
-  place(at.down, config.mlp_bias && !experts);
+  if (config.num_experts > 0) {
+    at.router = next++;
+    return at;
+  }
+  place(at.up, config.mlp_bias);
+  place(at.down, config.mlp_bias);
   return at;
 }
 
@@ -164,10 +166,18 @@ void add_feed_forward(Parameters& parameters, const std::string& prefix, const B
     add_linear(parameters, {prefix + "mlp.down_proj", D, F, residual, config.mlp_bias ? D : 0});
     return;
   }
-  const int64_t E = config.num_experts, F = config.moe_intermediate_size;
-  parameters.push_back({prefix + "mlp.gate.weight", {E, D}, normal});
-  parameters.push_back({prefix + "mlp.experts.gate_up_proj", {E, 2 * F, D}, normal});
-  parameters.push_back({prefix + "mlp.experts.down_proj", {E, D, F}, residual});
+  parameters.push_back({prefix + "mlp.gate.weight", {config.num_experts, D}, normal});
+}
+
+/// Radford et al. 2019, section 2.3: layers that add to the residual are scaled by 1/sqrt(their number).
+double residual_deviation(const BlockConfig& config) {
+  return config.initializer_range / std::sqrt(2.0 * static_cast<double>(config.num_layers));
+}
+
+/// Weights of the experts that one token meets.
+double expert_weights(const BlockConfig& config) {
+  return 3.0 * static_cast<double>(config.hidden_size * config.moe_intermediate_size *
+                                   config.num_experts_per_tok);
 }
 
 /// Multiply-adds of the matrices a token meets, twice: one flop for each multiply and each add.
@@ -180,9 +190,7 @@ double matrix_flops(const BlockConfig& config) {
   if (config.num_experts == 0) {
     weights += (config.gated_mlp ? 3 : 2) * D * static_cast<double>(config.intermediate_size);
   } else {
-    weights +=
-        D * static_cast<double>(config.num_experts) +
-        3 * D * static_cast<double>(config.moe_intermediate_size * config.num_experts_per_tok);
+    weights += D * static_cast<double>(config.num_experts);
   }
   return 2 * weights;
 }
@@ -193,18 +201,15 @@ double saved_bytes(const BlockConfig& config) {
   const auto attention =
       (2 * config.num_attention_heads + 2 * config.num_key_value_heads) * config.head_dim +
       config.num_attention_heads;
-  const auto ffn = config.num_experts == 0
-                       ? (config.gated_mlp ? 3 : 2) * config.intermediate_size
-                       : 3 * config.moe_intermediate_size * config.num_experts_per_tok;
+  const auto ffn =
+      config.num_experts == 0 ? (config.gated_mlp ? 3 : 2) * config.intermediate_size : 0;
   return 4.0 * static_cast<double>(4 * D + attention + ffn + 2);
 }
 
 }  // namespace
 
 UnitSpec describe_block(const std::string& prefix, const BlockConfig& config) {
-  // Radford et al. 2019, section 2.3: layers that add to the residual are scaled by 1/sqrt(their number).
-  const double residual =
-      config.initializer_range / std::sqrt(2.0 * static_cast<double>(config.num_layers));
+  const double residual = residual_deviation(config);
   UnitSpec unit;
   unit.name = prefix.substr(0, prefix.size() - 1);
   add_norm(unit.parameters, prefix + "input_layernorm", config);
@@ -213,6 +218,19 @@ UnitSpec describe_block(const std::string& prefix, const BlockConfig& config) {
   add_feed_forward(unit.parameters, prefix, config, residual);
   unit.flops_per_token = matrix_flops(config);
   unit.saved_bytes_per_token = saved_bytes(config);
+  unit.attends = true;
+  return unit;
+}
+
+UnitSpec describe_experts(const std::string& prefix, const BlockConfig& config) {
+  const int64_t E = config.num_experts, F = config.moe_intermediate_size, D = config.hidden_size;
+  UnitSpec unit{.name = prefix + "mlp.experts", .parameters = {}};
+  unit.parameters.push_back(
+      {prefix + "mlp.experts.gate_up_proj", {E, 2 * F, D}, Init::normal(config.initializer_range)});
+  unit.parameters.push_back(
+      {prefix + "mlp.experts.down_proj", {E, D, F}, Init::normal(residual_deviation(config))});
+  unit.flops_per_token = 2 * expert_weights(config);
+  unit.saved_bytes_per_token = 4.0 * static_cast<double>(3 * F * config.num_experts_per_tok);
   return unit;
 }
 
@@ -238,7 +256,9 @@ std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size,
   root.saved_bytes_per_token = 4.0 * static_cast<double>(2 * D);
   std::vector<UnitSpec> units{root};
   for (int64_t layer = 0; layer < base.num_hidden_layers; ++layer) {
-    units.push_back(describe_block(fmt::format("model.layers.{}.", layer), block_config(base)));
+    const auto prefix = fmt::format("model.layers.{}.", layer);
+    units.push_back(describe_block(prefix, block_config(base)));
+    if (base.num_experts > 0) units.push_back(describe_experts(prefix, block_config(base)));
   }
   return units;
 }

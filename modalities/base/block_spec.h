@@ -48,8 +48,11 @@ BlockConfig block_config(const BaseConfig& base);
 
 /// Parameters, in order: input_layernorm, qkv_proj (rows: q heads, k heads, v heads; a bias without k's part where
 /// key_bias is false), [q_norm, k_norm], o_proj, post_attention_layernorm, then gate_up_proj (rows: gate, up) or
-/// up_proj, and down_proj; or router, expert gate_up and down. A bias follows its weight.
+/// up_proj, and down_proj; or the router. A bias follows its weight.
 UnitSpec describe_block(const std::string& prefix, const BlockConfig& config);
+
+/// The experts of a MoE block, a unit of their own, for ranks may share them: gate_up [E, 2F, D], down [E, D, F].
+UnitSpec describe_experts(const std::string& prefix, const BlockConfig& config);
 
 /// Places of the parameters in describe_block's list.
 struct BlockParameters {
@@ -57,13 +60,14 @@ struct BlockParameters {
   struct Place {
     size_t weight = kAbsent, bias = kAbsent;
   };
-  Place input_norm, qkv, output, post_norm, up, down;  ///< up: gate_up where the layer is gated
+  Place input_norm, qkv, output, post_norm;
+  Place up, down;  ///< of dense blocks; up: gate_up where the layer is gated
   size_t q_norm = kAbsent, k_norm = kAbsent, router = kAbsent;
 };
 BlockParameters block_parameters(const BlockConfig& config);
 
 /// The base model: unit 0 holds the final norm, learned positions where the family has them, special tokens, embedding,
-/// and lm_head when it is not tied; then the blocks.
+/// and lm_head when it is not tied; then the blocks, each followed by its experts where it has some.
 /// `special_tokens`: readout and boundary tokens; 0 rows are never declared.
 std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size,
                                     int64_t special_tokens, int64_t learned_task_weights);

@@ -8,6 +8,7 @@ Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& un
                          ParallelContext& context)
     : base_(base) {
   for (const auto& unit : units) {
+    if (!unit.attends) continue;  // experts: the block makes them
     blocks_.push_back(std::make_unique<Block>(unit, block_config(base), context));
   }
   if (base.num_experts > 0) {
@@ -24,7 +25,8 @@ Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& un
 
 std::vector<Unit*> Transformer::units() {
   std::vector<Unit*> units;
-  for (auto& block : blocks_) units.push_back(&block->unit());
+  for (auto& block : blocks_)
+    for (auto* unit : block->units()) units.push_back(unit);
   return units;
 }
 

@@ -35,7 +35,8 @@ class AudioEncoder : public Encoder {
 
   std::vector<Unit*> units() override {
     std::vector<Unit*> units{&root_};
-    for (auto& block : blocks_) units.push_back(&block->unit());
+    for (auto& block : blocks_)
+      for (auto* unit : block->units()) units.push_back(unit);
     return units;
   }
 

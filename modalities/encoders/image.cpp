@@ -88,7 +88,8 @@ class ImageEncoder : public Encoder {
 
   std::vector<Unit*> units() override {
     std::vector<Unit*> units{&root_};
-    for (auto& block : blocks_) units.push_back(&block->unit());
+    for (auto& block : blocks_)
+      for (auto* unit : block->units()) units.push_back(unit);
     return units;
   }
 

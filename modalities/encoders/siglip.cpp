@@ -40,7 +40,8 @@ class SiglipEncoder : public Encoder {
 
   std::vector<Unit*> units() override {
     std::vector<Unit*> units{&root_};
-    for (auto& block : blocks_) units.push_back(&block->unit());
+    for (auto& block : blocks_)
+      for (auto* unit : block->units()) units.push_back(unit);
     return units;
   }
 

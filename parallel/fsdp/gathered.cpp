@@ -62,9 +62,11 @@ struct Leave : Function<Leave> {
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     GatheredUnit& use = recall(context);
-    use.unit->pipeline->last_use.reset();  // the next enter() begins a new forward
+    use.unit->pipeline->last_left.reset();  // the next leave() begins a new forward
     use.fill();
-    if (const auto previous = use.previous.lock()) previous->unit->prefetch();
+    if (const auto previous = use.previous.lock()) {
+      if (!previous->filled) previous->unit->prefetch();
+    }
     gradients.emplace_back();
     return gradients;
   }
@@ -103,7 +105,7 @@ void GatheredUnit::release() {
 std::vector<at::Tensor> GatheredUnit::make_tensors() {
   std::vector<at::Tensor> tensors;
   for (size_t i = 0; i < unit->parameters.size(); ++i) {
-    const auto& shape = unit->parameters[i].shape;
+    const auto shape = unit->parameters[i].held_shape();
     tensors.push_back(
         at::empty({0}, unit->gathered_options())
             .set_(flat.storage(), unit->layout.starts[i], shape, c10::contiguous_strides(shape)));
@@ -113,10 +115,6 @@ std::vector<at::Tensor> GatheredUnit::make_tensors() {
 
 std::vector<at::Tensor> GatheredUnit::enter() {
   const bool differentiable = at::GradMode::is_enabled();
-  if (differentiable) {
-    previous = unit->pipeline->last_use;
-    unit->pipeline->last_use = weak_from_this();
-  }
   fill();
   if (const auto next = unit->next.lock()) next->prefetch();
   if (!differentiable) return make_tensors();
@@ -132,8 +130,8 @@ std::vector<at::Tensor> GatheredUnit::leave(const std::vector<at::Tensor>& outpu
     result.push_back(mark);
     result = Leave::apply(at::TensorList(result), shared_from_this());
     result.pop_back();
-  } else if (unit->pipeline->last_use.lock().get() == this) {
-    unit->pipeline->last_use = previous;  // backward will not come by
+    // Units may lie within one another: backward comes to them in the reverse order of their ends.
+    previous = std::exchange(unit->pipeline->last_left, weak_from_this());
   }
   release();
   return result;

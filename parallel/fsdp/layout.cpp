@@ -18,7 +18,7 @@ int64_t round_up(int64_t value, int64_t multiple) {
 
 int64_t elements(const ParameterSpec& parameter) {
   int64_t count = 1;
-  for (const int64_t size : parameter.shape) {
+  for (const int64_t size : parameter.held_shape()) {
     require<Error>(size >= 0, "{}: negative size {}", parameter.name, size);
     count *= size;
   }
@@ -113,8 +113,8 @@ std::vector<ShardSlice> slices_of(const FlatLayout& layout,
     if (from >= to) continue;
     slices.push_back({.parameter = parameters[i].name,
                       .shape = parameters[i].shape,
-                      .begin = from - start,
-                      .end = to - start,
+                      .begin = parameters[i].held_begin() + from - start,
+                      .end = parameters[i].held_begin() + to - start,
                       .offset = zone.begin / ranks + from - begin,
                       .decay = parameters[i].decay,
                       .group = parameters[i].group});

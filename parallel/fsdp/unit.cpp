@@ -7,19 +7,30 @@
 namespace veomni {
 namespace {
 
-/// The whole of one parameter from everybody's piece of the flat tensor.
-at::Tensor full_tensor(UnitState& unit, const at::Tensor& piece, const std::string& parameter) {
-  const at::NoGradGuard no_grad;
-  if (unit.group.size() == 1) return unit.view(piece, unit.index_of(parameter)).clone();
+/// What this rank's group holds of one parameter, from everybody's piece of the flat tensor.
+at::Tensor held_tensor(UnitState& unit, const at::Tensor& piece, size_t index) {
+  if (unit.group.size() == 1) return unit.view(piece, index).clone();
   const at::Tensor flat = at::empty({unit.layout.total}, piece.options());
   for (const auto& work : unit.start_gather(flat, piece)) work->wait();
-  return unit.view(flat, unit.index_of(parameter)).clone();
+  return unit.view(flat, index).clone();
+}
+
+/// The whole of it: the rows of all.
+at::Tensor full_tensor(UnitState& unit, const at::Tensor& piece, const std::string& parameter) {
+  const at::NoGradGuard no_grad;
+  const size_t index = unit.index_of(parameter);
+  const at::Tensor held = held_tensor(unit, piece, index);
+  if (unit.rows == nullptr || unit.rows->size() == 1) return held;
+  at::Tensor whole = at::empty(unit.parameters[index].shape, held.options());
+  unit.rows->all_gather(whole, held);
+  return whole;
 }
 
 }  // namespace
 
-Unit::Unit(std::string name, std::vector<ParameterSpec> parameters, ParallelContext& context)
-    : state_(std::make_shared<UnitState>(std::move(name), std::move(parameters), context)) {
+Unit::Unit(std::string name, std::vector<ParameterSpec> parameters, ParallelContext& context,
+           UnitGroups groups)
+    : state_(std::make_shared<UnitState>(std::move(name), std::move(parameters), context, groups)) {
   state_->make_leaves();
 }
 

@@ -29,8 +29,17 @@ struct ParallelContext {
   std::function<bool(const ParameterSpec&)> filled_later = {};
   std::vector<GroupConfig> groups =
       {};                     ///< train.groups: what is frozen, what has its own settings
+  bool overlap = true;        ///< exchanges of tokens travel while something else is computed
   bool compute_bf16 = false;  ///< gathered parameters are bf16; masters and reductions stay f32
   bool cuda = false;
+};
+
+/// The groups of a unit that does not go by the context's.
+struct UnitGroups {
+  Communicator* shard =
+      nullptr;  ///< its flat tensor is split over it; null: the context's dense group
+  Communicator* rows =
+      nullptr;  ///< whose ranks hold different rows of its parameters (ParameterSpec::row_begin); null: none
 };
 
 class UnitUse;
@@ -42,7 +51,8 @@ class Unit {
   /// `parameters` in declaration order; their values are drawn from a counter-based generator keyed
   /// by (seed, parameter name, element), so that every layout starts from the same bits. Collective
   /// only in the sense that all ranks do it.
-  Unit(std::string name, std::vector<ParameterSpec> parameters, ParallelContext& context);
+  Unit(std::string name, std::vector<ParameterSpec> parameters, ParallelContext& context,
+       UnitGroups groups = {});
   ~Unit();
   Unit(const Unit&) = delete;
   Unit& operator=(const Unit&) = delete;
@@ -74,7 +84,7 @@ class Unit {
   /// in place.
   int64_t gathered_bytes() const;
 
-  /// The whole parameter, f32, on every rank (tests, export). Collective over shard.
+  /// The whole parameter, f32, on every rank (tests, export). Collective over its groups.
   at::Tensor full_parameter(const std::string& name);
   /// Likewise its gradient after reduce_gradients; undefined when the parameter is frozen.
   at::Tensor full_gradient(const std::string& name);

@@ -58,11 +58,12 @@ std::vector<ParameterSpec> with_groups(std::vector<ParameterSpec> parameters,
 }  // namespace
 
 UnitState::UnitState(std::string its_name, std::vector<ParameterSpec> its_parameters,
-                     ParallelContext& context)
+                     ParallelContext& context, UnitGroups groups)
     : name(std::move(its_name)),
       parameters(with_groups(std::move(its_parameters), context.groups)),
-      group(*context.dense),
+      group(groups.shard != nullptr ? *groups.shard : *context.dense),
       replicate(context.replicate),
+      rows(groups.rows),
       layout(parameters, group.size()),
       bf16(context.compute_bf16),
       in_place(group.size() == 1 && !context.compute_bf16) {
@@ -96,7 +97,7 @@ size_t UnitState::index_of(const std::string& parameter) const {
 }
 
 at::Tensor UnitState::view(const at::Tensor& flat, size_t i) const {
-  return flat.narrow(0, layout.starts[i], layout.counts[i]).view(parameters[i].shape);
+  return flat.narrow(0, layout.starts[i], layout.counts[i]).view(parameters[i].held_shape());
 }
 
 at::TensorOptions UnitState::gathered_options() const {

@@ -24,8 +24,8 @@ struct UnitPipeline {
     at::Tensor full, part;  ///< [trained] of this rank, [m] of the sum
     bool adds;              ///< part is added to the shard's gradient; otherwise it is the gradient
   };
-  std::list<Reduction> reductions;       ///< oldest first
-  std::weak_ptr<GatheredUnit> last_use;  ///< of the forward under way
+  std::list<Reduction> reductions;        ///< oldest first
+  std::weak_ptr<GatheredUnit> last_left;  ///< of the forward under way
 
   void finish_oldest();
   void finish_all();
@@ -33,7 +33,7 @@ struct UnitPipeline {
 
 struct UnitState : std::enable_shared_from_this<UnitState> {
   UnitState(std::string its_name, std::vector<ParameterSpec> its_parameters,
-            ParallelContext& context);
+            ParallelContext& context, UnitGroups groups);
 
   /// In place: makes the parameters. Not in the constructor, for hooks need weak_from_this().
   void make_leaves();
@@ -61,6 +61,7 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   std::vector<ParameterSpec> parameters;
   Communicator& group;
   Communicator* replicate;
+  Communicator* rows;  ///< null: every rank's group holds all rows
   FlatLayout layout;
   bool bf16, in_place;  ///< in_place: parameters alias the master, nothing is gathered
   Shard shard;
@@ -93,7 +94,7 @@ struct GatheredUnit : std::enable_shared_from_this<GatheredUnit> {
   std::shared_ptr<UnitState> unit;
   at::Tensor flat;  ///< owns the storage; its size says nothing
   bool filled = false;
-  std::weak_ptr<GatheredUnit> previous;  ///< entered before this one in the same forward
+  std::weak_ptr<GatheredUnit> previous;  ///< left before this one in the same forward
 };
 
 }  // namespace veomni

@@ -41,6 +41,8 @@ Json plan_json(const Recipe& recipe, const Plan& plan) {
   for (const auto& part : recipe.encoders)
     parts["encoders." + part.name] = part_layout(recipe, plan, true);
   parts["base"] = part_layout(recipe, plan, true);
+  parts["base"]["sequence"] = plan.mesh.sequence;
+  parts["base"]["expert"] = plan.mesh.expert;
   for (const auto& part : recipe.decoders)
     parts["decoders." + part.name] = part_layout(recipe, plan, true);
   for (const auto& part : recipe.heads)

@@ -123,6 +123,8 @@ const std::vector<Row> kWrongReferences{
      "num_key_value_heads: 3 must divide num_attention_heads = 4"},
     {R"("output")", R"("parallel": { "sequence": 3 }, "output")", "3",
      "parallel.sequence: 3 must divide model.base.num_attention_heads = 4; it can be 1, 2, 4"},
+    {R"("output")", R"("parallel": { "expert": 2 }, "output")", "2",
+     "parallel.expert: 2 ranks would share experts, but the base model has none"},
     {R"("num_key_value_heads": 2)", R"("head_dim": 33)", "33",
      "model.base.head_dim: head_dim is 33"},
     {R"("num_key_value_heads": 2)", R"("num_experts_per_tok": 2)", R"("num_experts_per_tok")",
@@ -219,8 +221,6 @@ const std::vector<Row> kWrongReferences{
 const std::vector<Row> kNotAvailable{
     {R"("output")", R"("parallel": "auto", "output")", R"("auto")",
      "parallel: \"auto\" is not available in this version; leave parallel out or give its axes"},
-    {R"("output")", R"("parallel": { "expert": 4 }, "output")", "4",
-     "parallel.expert: 4 is not available in this version"},
     {R"("output")", R"("parallel": { "recompute": "all" }, "output")", R"("all")",
      "parallel.recompute: \"all\" is not available in this version"},
     {R"("output")", R"("parallel": { "tensor": 2 }, "output")", R"("tensor")",

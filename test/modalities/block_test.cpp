@@ -174,10 +174,15 @@ void check_block(const BlockConfig& config, Communicator& world) {
   ParallelContext context;
   mesh.fill(context);
   Block block(describe_block("b.", config), config, context);
-  disturb(block.unit().shard());
   std::map<std::string, at::Tensor> parameters;
-  for (const auto& parameter : block.unit().parameters())
-    parameters[parameter.name] = block.unit().full_parameter(parameter.name).requires_grad_();
+  std::map<std::string, Unit*> unit_of;
+  for (auto* unit : block.units()) {
+    disturb(unit->shard());
+    for (const auto& parameter : unit->parameters()) {
+      unit_of[parameter.name] = unit;
+      parameters[parameter.name] = unit->full_parameter(parameter.name).requires_grad_();
+    }
+  }
   const auto bounds = at::tensor({0, 5, 6, 13}, at::kInt);
   const auto positions = at::cat({at::arange(5), at::arange(1), at::arange(7)});
   const auto x = (at::arange(13 * 24, at::kDouble) * 0.618).frac().to(at::kFloat).view({13, 24});
@@ -185,18 +190,18 @@ void check_block(const BlockConfig& config, Communicator& world) {
       (at::arange(13 * 24, at::kDouble) * 0.37).frac().to(at::kFloat).view({13, 24});
 
   const auto ours_in = x.clone().requires_grad_(), theirs_in = x.clone().requires_grad_();
-  block.unit().zero_gradient();
+  for (auto* unit : block.units()) unit->zero_gradient();
   const auto out = block.forward({ours_in, {}}, {positions, bounds, {}}, {}, nullptr);
   const auto ours = out.sum + out.branch;
   (ours * weight).sum().backward();
-  block.unit().reduce_gradients();
+  Unit::reduce_gradients(block.units());
   const auto theirs = Composed(config, parameters).forward(theirs_in, bounds);
   (theirs * weight).sum().backward();
   CHECK(ours.allclose(theirs, 1e-4, 1e-4));
   CHECK(ours_in.grad().allclose(theirs_in.grad(), 1e-3, 1e-3));
   for (const auto& [name, parameter] : parameters) {
     INFO(name);
-    const auto gradient = block.unit().full_gradient(name);
+    const auto gradient = unit_of.at(name)->full_gradient(name);
     const double scale = std::max(1e-2, parameter.grad().norm().item<double>());
     CHECK((gradient - parameter.grad()).norm().item<double>() < 2e-5 * scale);
   }

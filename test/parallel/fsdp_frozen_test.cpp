@@ -95,7 +95,7 @@ TEST_CASE("fsdp: a frozen unit holds one unit's parameters at a time in backward
   std::vector<int64_t> most(2), unit_bytes(2), gradients(2, -1);
   run_ranks(2, [&](Communicator& world) {
     const auto r = static_cast<size_t>(world.rank());
-    ParallelContext context{.shard = &world, .groups = {{.match = "*", .frozen = true}}};
+    ParallelContext context{.dense = &world, .groups = {{.match = "*", .frozen = true}}};
     Net net(context);
     unit_bytes[r] = 2 * static_cast<int64_t>(net.units[0]->shard().master.nbytes());
     at::Tensor x = input(0).requires_grad_();

@@ -148,7 +148,7 @@ TEST_CASE("optimizer: each group's learning rate and weight decay are those of a
   std::vector<int64_t> states(static_cast<size_t>(ranks));
   run_ranks(ranks, [&](Communicator& world) {
     const TrainConfig train = config(type);
-    ParallelContext context{.shard = &world, .seed = 4, .groups = train.groups};
+    ParallelContext context{.dense = &world, .seed = 4, .groups = train.groups};
     FakeModel model(context);
     const FlatMath math = flat_math();
     Optimizer optimizer(train, model, math);

@@ -1,0 +1,96 @@
+#include "parallel/expert/expert_parallel.h"
+
+#include <torch/types.h>
+
+#include <optional>
+#include <vector>
+
+#include "parallel/collectives.h"
+
+// R ranks of the group, L = E / R experts of one rank
+
+namespace veomni {
+namespace {
+
+/// Some of the tokens on their way to experts and back.
+class Dispatch {
+ public:
+  Dispatch(const RoutedTokens& all, int64_t first, int64_t count, int64_t experts)
+      : x_(all.x.narrow(0, first, count)), gates_(all.gates.narrow(0, first, count)) {
+    const at::Tensor flat = all.chosen.narrow(0, first, count).reshape({-1});
+    const auto [sorted, order] = flat.sort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
+    order_ = order;
+    counts_ = at::bincount(sorted, {}, experts);
+  }
+
+  /// [E] i64: rows for each expert.
+  const at::Tensor& counts() const { return counts_; }
+
+  /// received [R, L]: rows that each rank sends for each of this rank's experts.
+  void start(Communicator& group, const at::Tensor& received) {
+    const int64_t ranks = group.size();
+    rows_ = {host(counts_.view({ranks, -1}).sum(1)), host(received.sum(1))};
+    const at::Tensor local = at::arange(received.size(1), received.options()).repeat({ranks});
+    chosen_ = at::repeat_interleave(local, received.reshape({-1}));
+    const at::Tensor token = order_.div(gates_.size(1), "floor");
+    exchange_.emplace(group, x_.index_select(0, token), rows_);
+  }
+
+  void compute(Communicator& group, const RunExperts& run) {
+    const at::Tensor rows = exchange_->finish();
+    const at::Tensor ones = at::ones({rows.size(0), 1}, gates_.options().requires_grad(false));
+    exchange_.emplace(group, run(rows, ones, chosen_.unsqueeze(1)),
+                      RowCounts{rows_.receive, rows_.send});
+  }
+
+  at::Tensor finish() {
+    const at::Tensor rows = exchange_->finish();
+    const at::Tensor place = order_.argsort();
+    const at::Tensor chosen =
+        rows.index_select(0, place).view({gates_.size(0), gates_.size(1), rows.size(1)});
+    return at::matmul(gates_.unsqueeze(1), chosen).squeeze(1);
+  }
+
+ private:
+  static std::vector<int64_t> host(const at::Tensor& counts) {
+    const at::Tensor there = counts.cpu();
+    const auto* first = there.const_data_ptr<int64_t>();
+    return {first, first + there.numel()};
+  }
+
+  at::Tensor x_, gates_, order_, counts_, chosen_;
+  RowCounts rows_;
+  std::optional<RowExchange> exchange_;
+};
+
+/// The counts of all parts, sent to the ranks of the experts in one exchange: [parts, R, L].
+at::Tensor exchange_counts(Communicator& group, const std::vector<Dispatch>& parts) {
+  const int64_t ranks = group.size();
+  std::vector<at::Tensor> own;
+  for (const Dispatch& part : parts) own.push_back(part.counts().view({ranks, -1}));
+  const at::Tensor send = at::stack(own, 1).contiguous();  // [R, parts, L]
+  at::Tensor received = at::empty_like(send);
+  const std::vector<int64_t> each(static_cast<size_t>(ranks), send.numel() / ranks);
+  group.all_to_all(received, send, each, each);
+  return received.transpose(0, 1);
+}
+
+}  // namespace
+
+at::Tensor expert_parallel(const RoutedTokens& tokens, int64_t experts, const ExpertShare& share,
+                           const RunExperts& run) {
+  Communicator& group = *share.group;
+  const int64_t count = tokens.x.size(0), half = share.overlap ? count / 2 : 0;
+  std::vector<Dispatch> parts;
+  if (share.overlap) parts.emplace_back(tokens, 0, half, experts);
+  parts.emplace_back(tokens, half, count - half, experts);
+  const at::Tensor received = exchange_counts(group, parts);
+  for (size_t i = 0; i < parts.size(); ++i)
+    parts[i].start(group, received[static_cast<int64_t>(i)]);
+  for (Dispatch& part : parts) part.compute(group, run);
+  std::vector<at::Tensor> out;
+  for (Dispatch& part : parts) out.push_back(part.finish());
+  return out.size() == 1 ? out[0] : at::cat(out);
+}
+
+}  // namespace veomni
