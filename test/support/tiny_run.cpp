@@ -72,7 +72,8 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
     sized.parallel.shard = options.shard;
     sized.parallel.sequence = options.sequence;
     sized.parallel.expert = options.expert;
-    const Plan plan = make_plan(sized, world.size());
+    Plan plan = make_plan(sized, world.size());
+    if (options.accumulate) plan.packs_per_micro_batch = 1;
     const bool cuda = open_shared_device(options.device, world);
     Mesh mesh(world, plan.mesh);
     if (options.keep_gradients) {

@@ -21,6 +21,7 @@ struct RunOptions {
   std::vector<std::string> overrides = {};
   std::string resume = {};      ///< a checkpoint's directory; empty: fresh
   bool keep_gradients = false;  ///< of the first step
+  bool accumulate = false;      ///< each pack a micro-batch of its own
   std::string device = "cpu";   ///< cuda: the ranks share the machine's GPUs
   std::function<void(Communicator&)> before_run = {};
 };
