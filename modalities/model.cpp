@@ -191,9 +191,10 @@ class OmniModel : public Model {
       encoded[e] = encoders_[e]->lm_encode(input, pass);
       pass.look("encoders." + recipe_.encoders[e].name, encoded[e]);
       if (batch.place.size == 1) continue;
+      const CommUnit counted(context_.ledger, "encoders." + recipe_.encoders[e].name);
       const auto out = encoded[e].index_select(0, input.send_rows.to(encoded[e].device()));
-      encoded[e] =
-          exchange_rows(*context_.sequence, out, {input.send_counts, input.receive_counts});
+      encoded[e] = exchange_rows(*context_.sequence, out, {input.send_counts, input.receive_counts},
+                                 context_.ledger);
     }
     return encoded;
   }
@@ -223,8 +224,9 @@ class OmniModel : public Model {
     TokenRow row{batch.positions.to(x.device()), batch.cu_seqlens, batch.noise_keys, cache};
     std::optional<TokenShare> share;
     if (batch.place.size > 1)
-      row.share = &share.emplace(
-          TokenShare{*context_.sequence, batch.place.counts(batch.row_tokens()), context_.overlap});
+      row.share =
+          &share.emplace(TokenShare{*context_.sequence, batch.place.counts(batch.row_tokens()),
+                                    context_.overlap, context_.ledger});
     const auto stream = transformer_.forward(x, row, pass, routing);
     const auto hidden = final_norm(root, stream);
     pass.look("model.norm", hidden);

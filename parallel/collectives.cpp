@@ -13,8 +13,14 @@ struct RowExchange::State {
   std::unique_ptr<Work> work, work_back;  // tensors of a work live as long as it does
   at::Tensor gradient;                    // that work_back fills
 
-  State(Communicator& its_group, RowCounts its_counts)
-      : group(its_group), counts(std::move(its_counts)) {}
+  CommLedger* ledger;
+  std::string unit;
+
+  State(Communicator& its_group, RowCounts its_counts, CommLedger* its_ledger)
+      : group(its_group),
+        counts(std::move(its_counts)),
+        ledger(its_ledger),
+        unit(ledger != nullptr ? ledger->unit() : "") {}
 
   static std::vector<int64_t> elements(const std::vector<int64_t>& rows, int64_t width) {
     std::vector<int64_t> counts;
@@ -31,6 +37,7 @@ struct RowExchange::State {
                 "exchange_rows: ", in.size(0), " rows, the counts say otherwise");
     at::Tensor out = at::empty({std::accumulate(receive.begin(), receive.end(), int64_t{0}), width},
                                in.options());
+    const CommUnit counted(ledger, unit);
     started = group.start_all_to_all(out, in, elements(send, width), elements(receive, width));
     return out;
   }
@@ -90,14 +97,16 @@ struct Finish : torch::autograd::Function<Finish> {
 
 }  // namespace
 
-RowExchange::RowExchange(Communicator& group, const at::Tensor& rows, RowCounts counts)
-    : state_(std::make_shared<State>(group, std::move(counts))),
+RowExchange::RowExchange(Communicator& group, const at::Tensor& rows, RowCounts counts,
+                         CommLedger* ledger)
+    : state_(std::make_shared<State>(group, std::move(counts), ledger)),
       arriving_(Start::apply(rows, state_)) {}
 
 at::Tensor RowExchange::finish() { return Finish::apply(std::exchange(arriving_, {}), state_); }
 
-at::Tensor exchange_rows(Communicator& group, const at::Tensor& rows, const RowCounts& counts) {
-  return RowExchange(group, rows, counts).finish();
+at::Tensor exchange_rows(Communicator& group, const at::Tensor& rows, const RowCounts& counts,
+                         CommLedger* ledger) {
+  return RowExchange(group, rows, counts, ledger).finish();
 }
 
 }  // namespace veomni

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/comm_ledger.h"
 #include "core/communicator.h"
 
 namespace veomni {
@@ -21,8 +22,8 @@ struct RowCounts {
 /// part in the loss: the gradients travel back by the same collectives.
 class RowExchange {
  public:
-  /// rows [Σ send, w]: those for rank 0 first. Collective.
-  RowExchange(Communicator& group, const at::Tensor& rows, RowCounts counts);
+  /// rows [Σ send, w]: those for rank 0 first. `ledger`: in it both ways count for the unit of now; may be null. Collective.
+  RowExchange(Communicator& group, const at::Tensor& rows, RowCounts counts, CommLedger* ledger);
   /// [Σ receive, w]: those of rank 0 first. Waits for them.
   at::Tensor finish();
 
@@ -34,6 +35,7 @@ class RowExchange {
 };
 
 /// Both halves at once.
-at::Tensor exchange_rows(Communicator& group, const at::Tensor& rows, const RowCounts& counts);
+at::Tensor exchange_rows(Communicator& group, const at::Tensor& rows, const RowCounts& counts,
+                         CommLedger* ledger = nullptr);
 
 }  // namespace veomni

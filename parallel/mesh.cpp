@@ -1,5 +1,6 @@
 #include "parallel/mesh.h"
 
+#include "parallel/comm/counted.h"
 #include "parallel/comm/nccl.h"
 #include "parallel/fsdp/unit.h"
 
@@ -8,7 +9,7 @@ namespace veomni {
 Mesh::Mesh(Communicator& world, MeshShape shape)
     : shape_(shape.resolve(world.size())), world_(world) {
   const auto at = place();
-  data_ = world.split(at.sequence, "data");
+  data_.host = world.split(at.sequence, "data");
   dense_.host = world.split(at.replicate, "dense");
   replicate_.host = world.split(at.copy, "replicate");
   // The others lie within one copy.
@@ -16,22 +17,20 @@ Mesh::Mesh(Communicator& world, MeshShape shape)
   sequence_.host = copy.split(at.shard, "sequence");
   expert_.host = copy.split(at.expert_shard, "expert");
   expert_shard_.host = copy.split(at.expert, "expert_shard");
+  world_counted_ = std::make_unique<CountedCommunicator>(world_, ledger_);
+  count(data_);
+  for (Group* group : device_groups()) count(*group);
 }
 
 Mesh::~Mesh() = default;
 
-Communicator& Mesh::of(Group& group) {
-  return group.gpu ? static_cast<Communicator&>(*group.gpu) : *group.host;
+void Mesh::count(Group& group) {
+  Communicator& used = group.gpu ? static_cast<Communicator&>(*group.gpu) : *group.host;
+  group.counted = std::make_unique<CountedCommunicator>(used, ledger_);
 }
 
 std::vector<Mesh::Group*> Mesh::device_groups() {
   return {&dense_, &replicate_, &sequence_, &expert_, &expert_shard_};
-}
-
-std::vector<Communicator*> Mesh::groups() {
-  std::vector<Communicator*> all{data_.get()};
-  for (Group* group : device_groups()) all.push_back(&of(*group));
-  return all;
 }
 
 void Mesh::use_gpu(int device_index) {
@@ -47,7 +46,8 @@ void Mesh::close() {
 }
 
 void Mesh::fill(ParallelContext& context) {
-  context.world = &world_;
+  context.world = &world();
+  context.ledger = &ledger_;
   context.dense = &dense();
   context.replicate = &replicate();
   context.sequence = &sequence();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/comm_ledger.h"
 #include "core/communicator.h"
 #include "parallel/plan/mesh_shape.h"
 
@@ -22,20 +23,20 @@ class Mesh {
   const MeshShape& shape() const { return shape_; }
   MeshShape::Place place() const { return shape_.place(world_.rank()); }
 
-  Communicator& world() { return world_; }
-  Communicator& data() { return *data_; }  ///< replicate × shard: who shares the lanes
+  Communicator& world() { return *world_counted_; }
+  Communicator& data() { return *data_.counted; }  ///< replicate × shard: who shares the lanes
   Communicator& dense() {
-    return of(dense_);
+    return *dense_.counted;
   }  ///< shard × sequence: dense parameters are split over it
-  Communicator& replicate() { return of(replicate_); }       ///< who holds the same parameters
-  Communicator& sequence() { return of(sequence_); }         ///< who shares the tokens of a pack
+  Communicator& replicate() { return *replicate_.counted; }  ///< who holds the same parameters
+  Communicator& sequence() { return *sequence_.counted; }    ///< who shares the tokens of a pack
   Communicator& sequence_host() { return *sequence_.host; }  ///< the same, for host tensors
-  Communicator& expert() { return of(expert_); }             ///< who shares the experts of a layer
-  Communicator& expert_shard() {
-    return of(expert_shard_);
-  }  ///< experts' parameters are split over it
-  /// All but `world`, for accounting.
-  std::vector<Communicator*> groups();
+  Communicator& expert() { return *expert_.counted; }        ///< who shares the experts of a layer
+  /// Experts' parameters are split over it.
+  Communicator& expert_shard() { return *expert_shard_.counted; }
+
+  /// What all of them have cost.
+  CommLedger& ledger() { return ledger_; }
 
   /// From here on all groups but `world` and `data` carry tensors of this rank's GPU, by NCCL. Collective. Throws
   /// DeviceError, CommError.
@@ -49,14 +50,16 @@ class Mesh {
   struct Group {
     std::unique_ptr<Communicator> host;
     std::unique_ptr<NcclCommunicator> gpu;  ///< null: one rank, or no GPU
+    std::unique_ptr<Communicator> counted;  ///< around the one that is used
   };
-  static Communicator& of(Group& group);
   std::vector<Group*> device_groups();
+  void count(Group& group);
 
   MeshShape shape_;
   Communicator& world_;
-  std::unique_ptr<Communicator> data_;
-  Group dense_, replicate_, sequence_, expert_, expert_shard_;
+  CommLedger ledger_;
+  std::unique_ptr<Communicator> world_counted_;
+  Group data_, dense_, replicate_, sequence_, expert_, expert_shard_;
 };
 
 }  // namespace veomni

@@ -145,7 +145,7 @@ int run_train(const Request& request, MpiSession& mpi) {
   Trainer trainer({.recipe = recipe,
                    .data = session.data(),
                    .model = session.model(),
-                   .world = session.world(),
+                   .world = session.mesh().world(),
                    .data_group = session.mesh().data(),
                    .sequence = session.mesh().sequence_host(),
                    .writes_shards = session.mesh().replicate().rank() == 0,
@@ -154,7 +154,7 @@ int run_train(const Request& request, MpiSession& mpi) {
                    .math = math,
                    .peak_flops = measure_peak_flops(session.device(), recipe.train.precision),
                    .peak_device_bytes = peak_bytes_of(session.device()),
-                   .groups = session.mesh().groups(),
+                   .ledger = &session.mesh().ledger(),
                    .log = log.get()});
   if (start.opened) session.together([&] { trainer.restore(*start.opened); });
   const auto result = trainer.run();

@@ -178,13 +178,12 @@ void Trainer::log_step(const StepInput& input, const StepOutcome& outcome) {
                 context_.peak_device_bytes ? context_.peak_device_bytes() : peak_host_bytes()}};
   if (context_.peak_flops > 0)
     line["mfu"] = outcome.flops / outcome.step_seconds / context_.peak_flops;
+  if (context_.ledger != nullptr && context_.world.size() > 1) {
+    line["comm"] = context_.ledger->json(/*units=*/false);
+    // The same in every step, and long: once.
+    if (!std::exchange(told_units_, true)) line["comm_units"] = context_.ledger->json(true);
+  }
   context_.log->step(line);
-}
-
-double Trainer::comm_seconds() const {
-  double seconds = context_.world.seconds();
-  for (const auto* group : context_.groups) seconds += group->seconds();
-  return seconds;
 }
 
 void Trainer::evaluate(bool whole) {
@@ -222,7 +221,7 @@ TrainResult Trainer::run() {
   int stop = 0;
   while (stop == 0 && (train.steps == 0 || step_ < train.steps)) {
     const auto begin = Clock::now();
-    const double comm_before = comm_seconds();
+    if (context_.ledger != nullptr) context_.ledger->clear();
     auto input = loader_.next();
     const double data_seconds = seconds_since(begin);
     if (input.empty) break;
@@ -240,7 +239,7 @@ TrainResult Trainer::run() {
     step_ = step;
     outcome.step_seconds = seconds_since(begin);
     outcome.data_seconds = data_seconds;
-    outcome.comm_seconds = comm_seconds() - comm_before;
+    if (context_.ledger != nullptr) outcome.comm_seconds = context_.ledger->exposed();
     log_step(input, outcome);
     stop = input.stop;
     const bool last = step_ == train.steps || stop != 0;

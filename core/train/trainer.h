@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/checkpoint/checkpoint.h"
+#include "core/comm_ledger.h"
 #include "core/json.h"
 #include "core/recipe/recipe.h"
 #include "core/report/run_log.h"
@@ -35,9 +36,9 @@ struct TrainContext {
   const FlatMath& math;       ///< kernels of the update
   double peak_flops = 0;      ///< of this rank's device, for mfu; 0: mfu is left out
   std::function<int64_t()> peak_device_bytes =
-      {};                                  ///< for peak_memory_bytes; empty: this process's memory
-  std::vector<Communicator*> groups = {};  ///< all groups the model talks in, for comm_seconds
-  RunLog* log = nullptr;                   ///< rank 0 only
+      {};                        ///< for peak_memory_bytes; empty: this process's memory
+  CommLedger* ledger = nullptr;  ///< of all groups' collectives
+  RunLog* log = nullptr;         ///< rank 0 only
 };
 
 /// How a run ended.
@@ -63,7 +64,6 @@ class Trainer {
   StepOutcome train_step(StepInput& input, int64_t step);
   at::Tensor backward(StepInput& input, int64_t step, double& flops);
   [[noreturn]] void report_not_finite(StepInput& input, int64_t step);
-  double comm_seconds() const;
   void log_step(const StepInput& input, const StepOutcome& outcome);
   void evaluate(bool whole);
   void save(const Json& cursors);
@@ -75,7 +75,8 @@ class Trainer {
   Evaluator evaluator_;
   StepLoader loader_;
   int64_t step_ = 0, saved_step_ = -1, evaluated_step_ = -1;
-  Json files_;  ///< of rank 0: what the data files held when this run started
+  bool told_units_ = false;  ///< metrics have the collectives by unit
+  Json files_;               ///< of rank 0: what the data files held when this run started
   Json restored_cursors_, evaluation_;
 };
 

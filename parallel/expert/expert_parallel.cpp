@@ -27,20 +27,20 @@ class Dispatch {
   const at::Tensor& counts() const { return counts_; }
 
   /// received [R, L]: rows that each rank sends for each of this rank's experts.
-  void start(Communicator& group, const at::Tensor& received) {
-    const int64_t ranks = group.size();
+  void start(const ExpertShare& share, const at::Tensor& received) {
+    const int64_t ranks = share.group->size();
     rows_ = {host(counts_.view({ranks, -1}).sum(1)), host(received.sum(1))};
     const at::Tensor local = at::arange(received.size(1), received.options()).repeat({ranks});
     chosen_ = at::repeat_interleave(local, received.reshape({-1}));
     const at::Tensor token = order_.div(gates_.size(1), "floor");
-    exchange_.emplace(group, x_.index_select(0, token), rows_);
+    exchange_.emplace(*share.group, x_.index_select(0, token), rows_, share.ledger);
   }
 
-  void compute(Communicator& group, const RunExperts& run) {
+  void compute(const ExpertShare& share, const RunExperts& run) {
     const at::Tensor rows = exchange_->finish();
     const at::Tensor ones = at::ones({rows.size(0), 1}, gates_.options().requires_grad(false));
-    exchange_.emplace(group, run(rows, ones, chosen_.unsqueeze(1)),
-                      RowCounts{rows_.receive, rows_.send});
+    exchange_.emplace(*share.group, run(rows, ones, chosen_.unsqueeze(1)),
+                      RowCounts{rows_.receive, rows_.send}, share.ledger);
   }
 
   at::Tensor finish() {
@@ -86,8 +86,8 @@ at::Tensor expert_parallel(const RoutedTokens& tokens, int64_t experts, const Ex
   parts.emplace_back(tokens, half, count - half, experts);
   const at::Tensor received = exchange_counts(group, parts);
   for (size_t i = 0; i < parts.size(); ++i)
-    parts[i].start(group, received[static_cast<int64_t>(i)]);
-  for (Dispatch& part : parts) part.compute(group, run);
+    parts[i].start(share, received[static_cast<int64_t>(i)]);
+  for (Dispatch& part : parts) part.compute(share, run);
   std::vector<at::Tensor> out;
   for (Dispatch& part : parts) out.push_back(part.finish());
   return out.size() == 1 ? out[0] : at::cat(out);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "core/comm_ledger.h"
 #include "core/communicator.h"
 
 namespace veomni {
@@ -14,8 +15,8 @@ namespace veomni {
 /// Rank r of R holds experts [r E / R, (r + 1) E / R).
 struct ExpertShare {
   Communicator* group = nullptr;
-  bool overlap =
-      true;  ///< the tokens go in two halves, each travelling while the other is computed
+  bool overlap = true;  ///< tokens go in two halves, each travelling while the other is computed
+  CommLedger* ledger = nullptr;
 };
 
 /// What the router has chosen.

@@ -77,6 +77,7 @@ void Unit::reduce_gradients(const std::vector<Unit*>& units) {
   for (Unit* unit : units) {
     UnitState& state = *unit->state_;
     if (state.replicate == nullptr || state.replicate->size() == 1 || !state.shard.used) continue;
+    const CommUnit counted(state.ledger, state.name);
     works.push_back(state.replicate->start_all_reduce(state.shard.gradient));
   }
   for (auto& work : works) work->wait();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/comm_ledger.h"
 #include "core/communicator.h"
 #include "core/recipe/groups.h"
 #include "core/train/parameters.h"
@@ -23,6 +24,7 @@ struct ParallelContext {
   Communicator* sequence = nullptr;      ///< who shares the tokens of a pack
   Communicator* expert = nullptr;        ///< who shares the experts of a layer
   Communicator* expert_shard = nullptr;  ///< experts' parameters are split over it
+  CommLedger* ledger = nullptr;          ///< counts the collectives; may be null
   int64_t seed = 1;
   /// Parameters whose values come from a file after the model is built: they are zero, not drawn,
   /// until then. Empty: none.

@@ -63,6 +63,7 @@ UnitState::UnitState(std::string its_name, std::vector<ParameterSpec> its_parame
       parameters(with_groups(std::move(its_parameters), context.groups)),
       group(groups.shard != nullptr ? *groups.shard : *context.dense),
       replicate(context.replicate),
+      ledger(context.ledger),
       rows(groups.rows),
       layout(parameters, group.size()),
       bf16(context.compute_bf16),
@@ -118,6 +119,7 @@ void UnitState::prefetch() {
 
 std::vector<std::unique_ptr<Work>> UnitState::start_gather(const at::Tensor& flat,
                                                            const at::Tensor& piece) {
+  const CommUnit counted(ledger, name);
   std::vector<std::unique_ptr<Work>> works;
   for (const auto& [begin, size] : layout.zones()) {
     const int64_t first = begin / group.size(), count = size / group.size();
@@ -159,6 +161,7 @@ void UnitState::add_gradients(const std::vector<at::Tensor>& gradients) {
   for (const auto& gap : layout.gaps) full.narrow(0, gap.begin, gap.end - gap.begin).zero_();
   while (pipeline->reductions.size() >= kReductionsAhead) pipeline->finish_oldest();
   at::Tensor part = first ? shard.gradient : at::empty_like(shard.gradient);
+  const CommUnit counted(ledger, name);
   auto work = group.start_reduce_scatter(part, full);
   pipeline->reductions.push_back({shared_from_this(), std::move(work), full, part, !first});
 }

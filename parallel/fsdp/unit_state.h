@@ -61,6 +61,7 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   std::vector<ParameterSpec> parameters;
   Communicator& group;
   Communicator* replicate;
+  CommLedger* ledger;
   Communicator* rows;  ///< null: every rank's group holds all rows
   FlatLayout layout;
   bool bf16, in_place;  ///< in_place: parameters alias the master, nothing is gathered

@@ -35,7 +35,7 @@ void HeadExchange::send(const at::Tensor& by_rank) {
   const int64_t ranks = by_rank.size(1), width = by_rank.size(2);
   const at::Tensor rows = by_rank.transpose(0, 1).reshape({-1, width});
   RowCounts counts{std::vector<int64_t>(static_cast<size_t>(ranks), own()), share_.counts};
-  RowExchange exchange(share_.group, rows, std::move(counts));
+  RowExchange exchange(share_.group, rows, std::move(counts), share_.ledger);
   if (share_.overlap)
     on_their_way_.push_back(std::move(exchange));
   else
@@ -65,7 +65,7 @@ at::Tensor HeadExchange::receive() {
 at::Tensor HeadExchange::send_back(const at::Tensor& mixed) const {
   const int64_t ranks = share_.group.size();
   const RowCounts counts{share_.counts, std::vector<int64_t>(static_cast<size_t>(ranks), own())};
-  return exchange_rows(share_.group, mixed, counts)
+  return exchange_rows(share_.group, mixed, counts, share_.ledger)
       .view({ranks, own(), mixed.size(1)})
       .transpose(0, 1)
       .reshape({own(), ranks * mixed.size(1)});

@@ -19,7 +19,8 @@ struct TokenShare {
   Communicator& group;
   std::vector<int64_t> counts;  ///< [S] tokens of each rank; some may be 0
   bool overlap = true;          ///< projections are sent while the next one is computed
-  double tokens() const;        ///< of the row
+  CommLedger* ledger = nullptr;
+  double tokens() const;  ///< of the row
 };
 
 /// Heads of one rank: N / S query heads, and the key-value heads that they read. Those are K / S; with fewer heads than

@@ -102,13 +102,14 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
     Trainer trainer({.recipe = sized,
                      .data = *data,
                      .model = *model,
-                     .world = world,
+                     .world = mesh.world(),
                      .data_group = mesh.data(),
                      .sequence = mesh.sequence_host(),
                      .writes_shards = mesh.replicate().rank() == 0,
                      .packs_per_micro_batch = plan.packs_per_micro_batch,
                      .planned_steps = planned_steps(sized, *data),
                      .math = math,
+                     .ledger = &mesh.ledger(),
                      .log = log.get()});
     if (start) trainer.restore(*start);
     const auto result = trainer.run();
