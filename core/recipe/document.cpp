@@ -64,10 +64,9 @@ Json override_value(const std::string& text, const std::string& origin) {
   return value.is_discarded() ? Json(text) : value;
 }
 
-void erase_below(std::map<std::string, std::string>& entries, const std::string& pointer) {
-  std::erase_if(entries, [&](const auto& entry) {
-    return entry.first == pointer || entry.first.starts_with(pointer + "/");
-  });
+template <class Map>
+void erase_below(Map& entries, const std::string& pointer) {
+  std::erase_if(entries, [&](const auto& entry) { return entry.first.starts_with(pointer + "/"); });
 }
 
 }  // namespace
@@ -122,6 +121,8 @@ void Document::apply(const std::string& argument) {
   *node = override_value(argument.substr(equals + 1), origin);
   const std::string pointer = pointer_of(path);
   erase_below(origins_, pointer);
+  erase_below(json_.keys, pointer);  // what the file says there is gone
+  erase_below(json_.values, pointer);
   origins_[pointer] = origin;
 }
 

@@ -26,6 +26,8 @@ class Optimizer {
     at::Tensor values;
   };
   std::vector<State>& states(size_t shard) { return states_[shard]; }
+  /// Whether exp_avg and exp_avg_sq of tables are in use.
+  bool has_table_state() const { return config_.type == "adamw"; }
 
  private:
   /// Elements of a shard that are updated alike.

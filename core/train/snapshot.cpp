@@ -76,7 +76,7 @@ std::vector<TensorRange> owned_ranges(Model& model, Optimizer* optimizer, bool w
   if (!whole) return ranges;
   for (auto* table : model.tables()) {
     add_whole(table->name(), table->weight(), copies, ranges);
-    if (optimizer == nullptr || table->frozen()) continue;
+    if (optimizer == nullptr || !optimizer->has_table_state() || table->frozen()) continue;
     add_whole("optimizer.exp_avg." + table->name(), table->exp_avg(), copies, ranges);
     add_whole("optimizer.exp_avg_sq." + table->name(), table->exp_avg_sq(), copies, ranges);
   }

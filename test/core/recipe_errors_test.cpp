@@ -270,6 +270,8 @@ TEST_CASE("recipe errors: overrides name the argument", "[core][recipe]") {
       {"eval={\"every\": 1,}", "argument 'eval={\"every\": 1,}':1:13: trailing comma"},
       {"train.optimizer={\"typ\":1}",
        "argument 'train.optimizer={\"typ\":1}': train.optimizer.typ: unknown key"},
+      {"train.optimizer={\"lr\":-1}",
+       "argument 'train.optimizer={\"lr\":-1}': train.optimizer.lr: must be at least 0"},
       {"data.sources.0.weight=-1",
        "argument 'data.sources.0.weight=-1': data.sources.0.weight: must be greater"},
       {"parallel=auto",

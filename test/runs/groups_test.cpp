@@ -68,7 +68,8 @@ TEST_CASE("groups: a frozen base is exported with the bits it came with", "[runs
     }
     const auto lines = step_lines(folder / "run");
     REQUIRE(lines.size() == 4);
-    CHECK(lines[3]["losses"]["visit"] != lines[0]["losses"]["visit"]);
+    CHECK(std::any_of(lines.begin(), lines.end(),
+                      [](const Json& line) { return line["grad_norm"].get<double>() > 0; }));
     const auto more = run_veomni({"train", recipe, "--resume", "auto", "train.steps=5",
                                   "train.groups.0.match=base.layers.0.*", "--ranks", ranks});
     CHECK(more.code == 2);

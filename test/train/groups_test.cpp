@@ -101,7 +101,8 @@ TEST_CASE("groups: gradients of what is trained are those of a run without group
   const auto recipe =
       GENERATE(true, false) ? write_omni_recipe(folder.path()) : write_moe_recipe(folder.path());
   const auto all =
-      run_recipe(recipe, {.overrides = {"output=all", "train.steps=1"}, .keep_gradients = true});
+      run_recipe(recipe, {.overrides = {"output=all", "train.steps=1", "train.schedule.warmup=0"},
+                          .keep_gradients = true});
   const auto groups = GENERATE(
       std::string(R"(train.groups=[{"match":"base.layers.*","frozen":true}])"),
       std::string(
@@ -109,9 +110,10 @@ TEST_CASE("groups: gradients of what is trained are those of a run without group
       std::string(
           R"(train.groups=[{"match":"model.special_tokens.*","lr":1},{"match":"base.layers.1.*","lr":1},{"match":"base.*","frozen":true}])"));
   const auto ranks = GENERATE(1, 2);
-  const auto some = run_recipe(recipe, {.shard = ranks,
-                                        .overrides = {"output=some", "train.steps=1", groups},
-                                        .keep_gradients = true});
+  const auto some = run_recipe(
+      recipe, {.shard = ranks,
+               .overrides = {"output=some", "train.steps=1", "train.schedule.warmup=0", groups},
+               .keep_gradients = true});
   double squares = 0;
   for (const auto& [name, gradient] : some.gradients) {
     if (!gradient.defined()) continue;
@@ -198,7 +200,8 @@ TEST_CASE("groups: an optimizer without state may go on with what was frozen",
           "[train][groups][resume]") {
   TempDir folder;
   const auto recipe = write_omni_recipe(folder.path());
-  const std::vector<std::string> sgd{R"(train.optimizer={"type":"sgd","lr":0.05})", "output=run"};
+  const std::vector<std::string> sgd{R"(train.optimizer={"type":"sgd","lr":0.05})", "output=run",
+                                     "train.schedule.warmup=0"};
   run_recipe(recipe, {.overrides = with(with(sgd, kPhotoOnly), "train.steps=1")});
   const Checkpoint saved(checkpoint_of(folder, "run", 1));
   CHECK_NOTHROW(check_resume(read_recipe(recipe, with(sgd, "train.steps=3")), saved));
