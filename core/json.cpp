@@ -262,12 +262,8 @@ std::string read_text_file(const std::string& path, size_t max_bytes) {
 }
 
 std::string json_excerpt(const Json& value) {
-  constexpr size_t kShown = 40;
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() <= kShown) return text;
-  size_t cut = kShown;
-  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0U) == 0x80U) --cut;
-  return text.substr(0, cut) + "…";
+  constexpr int kShown = 40;
+  return shown(value.dump(-1, ' ', false, Json::error_handler_t::replace), kShown);
 }
 
 }  // namespace veomni

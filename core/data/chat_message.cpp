@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/data/json_value.h"
+#include "core/data/text.h"
 #include "core/error.h"
 
 namespace veomni {
@@ -19,7 +21,7 @@ Json function_call(const Json& call, const std::string& where) {
   Json& arguments = function["arguments"];
   if (arguments.is_null()) arguments = Json::object();
   if (arguments.is_string()) {
-    Json parsed = parse_part(arguments.get<std::string>(), where + ".arguments");
+    Json parsed = parse_json(arguments.get<std::string>(), where + ".arguments");
     arguments = std::move(parsed);
   }
   require<ConfigError>(arguments.is_object(), "{}.arguments: must be an object, not {}", where,
@@ -44,15 +46,19 @@ void add_part(const Json& part, const std::string& where, Json& message, Json& c
   if (type == "text") {
     message["content"] = message["content"].get<std::string>() + part_text(part, where);
   } else if (type == "reasoning") {
-    message["reasoning_content"] =
-        message.value("reasoning_content", std::string()) + part_text(part, where);
+    Json& reasoning = message["reasoning_content"];
+    if (reasoning.is_null()) reasoning = "";
+    require<ConfigError>(reasoning.is_string(),
+                         "{}: 'reasoning_content' of the message must be a text, not {}", where,
+                         json_excerpt(reasoning));
+    reasoning = reasoning.get<std::string>() + part_text(part, where);
   } else if (type == "tool_call") {
     for (Json& call : tool_calls(part_text(part, where), where)) calls.push_back(std::move(call));
   } else {
     throw ConfigError(
         fmt::format("{}: parts of type '{}' are not supported; use text, reasoning "
                     "or tool_call",
-                    where, type));
+                    where, shown(type)));
   }
 }
 
@@ -62,28 +68,14 @@ std::string role_of(const Json& item, const std::string& where) {
   const auto role = item["role"].get<std::string>();
   for (const char* known : {"system", "user", "assistant", "tool", "developer"})
     if (role == known) return role;
-  throw ConfigError(
-      fmt::format("{}.role: unknown role '{}'; use system, user, assistant or tool", where, role));
+  throw ConfigError(fmt::format("{}.role: unknown role '{}'; use system, user, assistant or tool",
+                                where, shown(role)));
 }
 
 }  // namespace
 
-Json parse_part(std::string_view text, const std::string& where) {
-  const auto shallow = [&](int depth, Json::parse_event_t, Json&) {
-    require<ConfigError>(depth <= static_cast<int>(kJsonDepth),
-                         "{}: nested deeper than {} levels; flatten it", where, kJsonDepth);
-    return true;
-  };
-  try {
-    return Json::parse(text, shallow);
-  } catch (const Json::parse_error& error) {
-    throw ConfigError(
-        fmt::format("{}: is not valid JSON near byte {}; correct it", where, error.byte));
-  }
-}
-
 Json tool_calls(const std::string& text, const std::string& where) {
-  const Json given = parse_part(text, where);
+  const Json given = parse_json(text, where);
   Json calls = Json::array();
   for (const Json& call : given.is_array() ? given : Json::array({given}))
     calls.push_back(function_call(call, where));

@@ -2,15 +2,10 @@
 // One message of a conversation in the form that chat templates read.
 
 #include <string>
-#include <string_view>
 
 #include "core/json.h"
 
 namespace veomni {
-
-/// A JSON text of the data, nested at most kJsonDepth levels. Throws ConfigError `where: is not
-/// valid JSON near byte N; …`.
-Json parse_part(std::string_view text, const std::string& where);
 
 /// The calls in a text: {"name": …, "arguments": …} or a list of them, as
 /// [{"type": "function", "function": {"name", "arguments": object}}]. Throws ConfigError.

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/data/chat_message.h"
+#include "core/data/json_value.h"
+#include "core/data/text.h"
 #include "core/error.h"
 #include "core/recipe/chat_config.h"
 
@@ -31,7 +33,7 @@ Json message(const char* role, const std::string& content) {
 Json tools_column(const Json& row, const std::string& name) {
   const Json* given = present(row, name);
   if (given == nullptr || *given == "") return nullptr;
-  Json tools = given->is_string() ? parse_part(given->get_ref<const std::string&>(), name) : *given;
+  Json tools = given->is_string() ? parse_json(given->get_ref<const std::string&>(), name) : *given;
   require<ConfigError>(tools.is_array(), "{}: must be a list of tools, or its JSON text, not {}",
                        name, json_excerpt(*given));
   if (tools.empty()) return nullptr;
@@ -118,8 +120,8 @@ Json sharegpt(const Json& row, const Json& keys, const std::string& column) {
     else
       throw ConfigError(fmt::format(
           "{}.{}: unknown role '{}'; use '{}', '{}', '{}', '{}' or '{}', or name yours in \"tags\"",
-          where, tag("role_tag"), role, tag("user_tag"), tag("assistant_tag"), tag("function_tag"),
-          tag("observation_tag"), tag("system_tag")));
+          where, tag("role_tag"), shown(role), tag("user_tag"), tag("assistant_tag"),
+          tag("function_tag"), tag("observation_tag"), tag("system_tag")));
   }
   number_calls(messages);
   return {{"messages", messages},

@@ -56,11 +56,11 @@ class ChatSource : public Source {
     for (std::string_view line; lines.next(line);)
       if (!trim(line).empty())
         add_row({file, false, lines.number()}, path,
-                parse_part(line, place(path, false, lines.number())));
+                parse_json(line, place(path, false, lines.number())));
   }
 
   void add_array(const std::string& path, uint32_t file, std::string_view text) {
-    const Json items = parse_part(text, path);
+    const Json items = parse_json(text, path);
     for (size_t i = 0; i < items.size(); ++i)
       add_row({file, true, static_cast<int64_t>(i)}, path, items[i]);
   }

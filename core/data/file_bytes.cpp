@@ -52,7 +52,8 @@ size_t inflate_member(const std::string& path, const std::string& packed, size_t
                       std::string& bytes) {
   Inflater inflater;
   z_stream& z = inflater.stream;
-  std::string chunk(kChunkBytes, '\0');
+  constexpr size_t kLeastBytes = size_t{1} << 12, kRatio = 8;  // small files take small pieces
+  std::string chunk(std::clamp(kRatio * (packed.size() - offset), kLeastBytes, kChunkBytes), '\0');
   int status = Z_OK;
   while (status != Z_STREAM_END) {
     if (z.avail_in == 0) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/data/text.h"
 #include "core/error.h"
 
 namespace veomni {
@@ -32,6 +33,24 @@ Value json_value(const Json& item, const std::string& where, const std::string& 
   throw ConfigError(fmt::format(
       "{}: field '{}' is {}; give a string, a number, or a list of only integers or only strings",
       where, field, item.is_object() ? "an object" : "a list of other or mixed things"));
+}
+
+Json parse_json(std::string_view text, const std::string& where) {
+  const auto shallow = [&](int depth, Json::parse_event_t, Json&) {
+    require<ConfigError>(depth <= static_cast<int>(kJsonDepth),
+                         "{}: nested deeper than {} levels; flatten it", where, kJsonDepth);
+    return true;
+  };
+  try {
+    return Json::parse(text, shallow);
+  } catch (const Json::parse_error& error) {
+    throw ConfigError(
+        fmt::format("{}: is not valid JSON near byte {}; correct it", where, error.byte));
+  } catch (const Json::out_of_range& error) {  // "… number overflow parsing '1e999'"
+    const std::string words = error.what();
+    throw ConfigError(fmt::format("{}: holds the number {}, which is out of range; correct it",
+                                  where, shown(words.substr(words.find('\'')))));
+  }
 }
 
 }  // namespace veomni

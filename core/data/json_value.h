@@ -1,12 +1,16 @@
 #pragma once
-// A value of JSON data as a field of a record.
+// JSON of data: texts, and values as fields of records.
 
 #include <string>
+#include <string_view>
 
 #include "core/data/record.h"
 #include "core/json.h"
 
 namespace veomni {
+
+/// Nested at most kJsonDepth levels. Throws ConfigError `where: is not valid JSON near byte N; …`.
+Json parse_json(std::string_view text, const std::string& where);
 
 /// A scalar, or a flat list of integers or of strings. Throws ConfigError `where: field '…' …` on
 /// anything else.

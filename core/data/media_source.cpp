@@ -7,6 +7,7 @@
 #include "core/data/sound.h"
 #include "core/data/source.h"
 #include "core/data/source_tools.h"
+#include "core/data/text.h"
 #include "core/error.h"
 
 namespace veomni {
@@ -89,9 +90,10 @@ class ManifestSource : public Source {
   }
 
   std::string existing(const std::string& path, const char* what, int64_t index) const {
+    constexpr int kMostShown = 500;
     std::string full = path_below(folder_, path);
     require<ConfigError>(fs::is_regular_file(full), "{}: names the {} {}, which does not exist",
-                         rows_->where(index), what, full);
+                         rows_->where(index), what, shown(full, kMostShown));
     return full;
   }
 

@@ -15,7 +15,8 @@ namespace veomni {
 /// Throws ConfigError `path: what; what to do` on other formats and on damaged or cut files.
 Sound decode_wav(std::string_view bytes, const std::string& path);
 
-inline constexpr int64_t kMaxSampleRate = 192000;  ///< files of a higher rate are refused
+/// Files of other rates are refused: at 1 Hz a small file would become hours of sound.
+inline constexpr int64_t kMinSampleRate = 1000, kMaxSampleRate = 192000;
 
 /// The same sound at another rate: a sinc filter of 6 zero crossings a side under a Hann window, cut off
 /// at 0.99 of the lower Nyquist frequency (torchaudio.functional.resample with its defaults; Smith,

@@ -37,11 +37,10 @@ void append_utf8(int32_t code, std::string& text) {
   }
 }
 
-std::string shown(std::string_view text) {
-  constexpr int kMost = 60;
+std::string shown(std::string_view text, int most) {
   std::string line;
   size_t offset = 0;
-  for (int count = 0; offset < text.size() && count < kMost; ++count) {
+  for (int count = 0; offset < text.size() && count < most; ++count) {
     const size_t start = offset;
     const int32_t code = next_code_point(text, offset);
     if (code < 0) ++offset;

@@ -23,8 +23,9 @@ int32_t next_code_point(std::string_view text, size_t& offset);
 /// Appends the code point as UTF-8.
 void append_utf8(int32_t code_point, std::string& text);
 
-/// Text from a file as an error line may show it: on one line, valid UTF-8, at most 60 characters.
-std::string shown(std::string_view text);
+/// Text from a file as an error line may show it: on one line, valid UTF-8, at most `most`
+/// characters.
+std::string shown(std::string_view text, int most = 60);
 
 /// "a, b, c" of at most `limit` names, for error lines.
 std::string join_names(const std::vector<std::string>& names, size_t limit = 12);

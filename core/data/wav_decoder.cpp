@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/data/sound.h"
+#include "core/data/text.h"
 #include "core/error.h"
 
 namespace veomni {
@@ -35,9 +36,10 @@ Format read_format(std::string_view chunk, const std::string& path) {
   require<ConfigError>(whole || real,
                        "{}: WAVE format {} of {} bits is not supported; convert it to 16-bit PCM",
                        path, format.code, format.bits);
-  require<ConfigError>(format.channels > 0 && format.rate > 0 && format.rate <= kMaxSampleRate,
-                       "{}: claims {} channels at {} Hz; give at least one, at 1 to {} Hz", path,
-                       format.channels, format.rate, kMaxSampleRate);
+  require<ConfigError>(
+      format.channels > 0 && format.rate >= kMinSampleRate && format.rate <= kMaxSampleRate,
+      "{}: claims {} channels at {} Hz; give at least one, at {} to {} Hz", path, format.channels,
+      format.rate, kMinSampleRate, kMaxSampleRate);
   return format;
 }
 
@@ -92,7 +94,7 @@ Sound decode_wav(std::string_view bytes, const std::string& path) {
     if (name == "data" && size == 0xFFFFFFFF) size = left;
     require<ConfigError>(
         size <= left, "{}: chunk '{}' at byte {} claims {} bytes, but {} follow; the file is cut",
-        path, std::string(name), at, size, left);
+        path, shown(name), at, size, left);
     const auto chunk = bytes.substr(at + 8, size);
     if (name == "fmt ") format = read_format(chunk, path);
     if (name == "data") {

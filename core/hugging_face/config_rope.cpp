@@ -56,7 +56,7 @@ Json read_scaling(ConfigReader& reader, const std::string& key, const Json& rope
         value.is_null())
       continue;
     if (!known->second.contains(name))
-      reader.fail(key, fmt::format("{} {} is not supported with rope_type {}", name,
+      reader.fail(key, fmt::format("{} {} is not supported with rope_type {}", shown(name),
                                    json_excerpt(value), json_excerpt(type)));
     if (name == "truncate" ? !value.is_boolean() : !value.is_number())
       reader.fail(

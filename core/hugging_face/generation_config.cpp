@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "core/data/text.h"
 #include "core/error.h"
 #include "core/json.h"
 
@@ -75,7 +76,7 @@ class Reader {
   }
 
   [[noreturn]] void fail(const std::string& key, const std::string& message) const {
-    throw ConfigError(fmt::format("{}: {}: {}", name_, key, message));
+    throw ConfigError(fmt::format("{}: {}: {}", name_, shown(key), message));
   }
 
   /// Null where the key is absent. Every key asked for counts as known.

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/template/interpreter.h"
+#include "core/template/search.h"
 
 namespace veomni::jinja {
 
@@ -60,7 +61,7 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
   std::string out;
   size_t done = 0;
   for (size_t i = 0; count != 0 && i <= text.size(); --count) {
-    const size_t found = from.empty() ? i : text.find(from, i);
+    const size_t found = find_text(text, from, i);
     if (found == std::string_view::npos) break;
     heap.take(found - done + to.size());
     out.append(text.substr(done, found - done)).append(to);

@@ -2,6 +2,9 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "core/data/text.h"
 #include "core/tokenizer/unicode.h"
 
@@ -30,10 +33,11 @@ void append_title(int32_t code, std::string& out) {
     append_utf8(utf8proc_totitle(code), out);
 }
 
-bool among(std::string_view characters, int32_t code) {
-  for (size_t i = 0; i < characters.size();)
-    if (code_at(characters, i) == code) return true;
-  return false;
+std::vector<int32_t> sorted_codes(std::string_view characters) {
+  std::vector<int32_t> codes;
+  for (size_t i = 0; i < characters.size();) codes.push_back(code_at(characters, i));
+  std::sort(codes.begin(), codes.end());
+  return codes;
 }
 
 }  // namespace
@@ -60,16 +64,21 @@ size_t byte_of(std::string_view text, int64_t index) {
   return byte;
 }
 
+size_t last_code_point(std::string_view text) {
+  size_t last = text.size() - 1;
+  while (last > 0 && (static_cast<uint8_t>(text[last]) & 0xC0U) == 0x80U) --last;
+  return last;
+}
+
 std::string_view strip(std::string_view text, std::string_view characters, bool left, bool right) {
+  const auto codes = sorted_codes(characters);
   const auto goes = [&](int32_t code) {
-    return characters.empty() ? is_space(code) : among(characters, code);
+    return codes.empty() ? is_space(code) : std::binary_search(codes.begin(), codes.end(), code);
   };
   size_t next = 0;
   while (left && !text.empty() && (next = 0, goes(code_at(text, next)))) text.remove_prefix(next);
   while (right && !text.empty()) {
-    size_t last = text.size() - 1;
-    while (last > 0 && (static_cast<uint8_t>(text[last]) & 0xC0U) == 0x80U) --last;
-    next = last;
+    const size_t last = next = last_code_point(text);
     if (!goes(code_at(text, next))) break;
     text = text.substr(0, last);
   }
@@ -120,8 +129,8 @@ bool is_class(int32_t code, std::string_view method) {
   return method == "isdigit" ? digit : letter || digit || is_number(code);
 }
 
-std::vector<std::string> lines_of(std::string_view text, bool keep_ends) {
-  std::vector<std::string> lines;
+void each_line(std::string_view text, bool keep_ends,
+               const std::function<void(std::string_view)>& use) {
   size_t start = 0;
   for (size_t i = 0, at = 0; i < text.size(); at = i) {
     const int32_t code = code_at(text, i);
@@ -129,11 +138,10 @@ std::vector<std::string> lines_of(std::string_view text, bool keep_ends) {
                       code == 0x85 || code == 0x2028 || code == 0x2029;
     if (!ends) continue;
     if (code == '\r' && i < text.size() && text[i] == '\n') ++i;
-    lines.emplace_back(text.substr(start, (keep_ends ? i : at) - start));
+    use(text.substr(start, (keep_ends ? i : at) - start));
     start = i;
   }
-  if (start < text.size()) lines.emplace_back(text.substr(start));
-  return lines;
+  if (start < text.size()) use(text.substr(start));
 }
 
 }  // namespace veomni::jinja

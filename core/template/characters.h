@@ -2,9 +2,9 @@
 // Texts as Python's str sees them: code points, white space, case. All texts are valid UTF-8.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace veomni::jinja {
 
@@ -18,6 +18,8 @@ int64_t length_of(std::string_view text);  ///< code points
 /// The byte where code point `index` starts; the end when there are fewer.
 size_t byte_of(std::string_view text, int64_t index);
 
+size_t last_code_point(std::string_view text);  ///< the byte where it starts; `text` is not empty
+
 /// Without the code points of `characters` (white space when empty) at its sides.
 std::string_view strip(std::string_view text, std::string_view characters, bool left, bool right);
 
@@ -29,7 +31,8 @@ std::string title(std::string_view text);  ///< str.title: a capital behind ever
 /// isalpha, isdigit, isalnum of one code point.
 bool is_class(int32_t code, std::string_view method);
 
-/// The lines of str.splitlines().
-std::vector<std::string> lines_of(std::string_view text, bool keep_ends);
+/// Calls `use` with each line of str.splitlines().
+void each_line(std::string_view text, bool keep_ends,
+               const std::function<void(std::string_view)>& use);
 
 }  // namespace veomni::jinja

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include "core/data/json_value.h"
 #include "core/error.h"
 #include "core/template/template.h"
 
@@ -37,13 +38,7 @@ Json tokenizer_config(const std::string& folder) {
   const std::string file = config_file(folder);
   std::error_code error;
   if (!fs::exists(file, error)) return Json::object();
-  Json config;
-  try {
-    config = Json::parse(read_text_file(file, kConfigBytes));
-  } catch (const Json::parse_error& problem) {
-    throw ConfigError(
-        fmt::format("{}: is not valid JSON near byte {}; restore the file", file, problem.byte));
-  }
+  Json config = parse_json(read_text_file(file, kConfigBytes), file);
   require<ConfigError>(config.is_object(), "{}: is not a JSON object; restore the file", file);
   return config;
 }

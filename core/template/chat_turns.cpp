@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/template/characters.h"
+#include "core/template/search.h"
 
 namespace veomni {
 namespace {
@@ -127,7 +128,7 @@ class TurnFinder {
     });
     if (!start || !name) lost();
     const size_t behind = whole_.size() - std::min(whole_.size(), name->back(whole_));
-    const size_t end = whole_.find(eos->get_ref<const std::string&>(), behind);
+    const size_t end = jinja::find_text(whole_, eos->get_ref<const std::string&>(), behind);
     if (end == string_view::npos) lost();
     return {start->front(whole_), end};
   }
@@ -150,7 +151,7 @@ class TurnFinder {
     }
     const size_t begin = place().begin;
     if (header.empty()) return begin;
-    const size_t found = whole_.substr(0, begin).rfind(header);
+    const size_t found = jinja::Search(whole_.substr(0, begin), header, true).next();
     if (found == string_view::npos || found < after) lost();
     return found + header.size();
   }

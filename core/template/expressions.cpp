@@ -236,9 +236,11 @@ Value Interpreter::apply_filter(const Node& node, const Value* input) {
 }
 
 Value Interpreter::variable(const std::string& name) {
-  for (const Scope* scope = scope_; scope != nullptr; scope = scope->parent)
+  for (const Scope* scope = scope_; scope != nullptr; scope = scope->parent) {
+    heap_.work(scope->names.size());
     for (const auto& item : scope->names)
       if (item.first == name) return item.second;
+  }
   if (is_function(name)) {
     auto* function = heap_.make<Function>();
     function->name = name;

@@ -185,12 +185,12 @@ Value indented(const FilterCall& call) {
                         ' ');
   std::string out = bound.flag(1, false) ? by : "";
   bool first = true;
-  for (const std::string& line : lines_of(text_of(call.input, call.name) + "\n", false)) {
+  each_line(text_of(call.input, call.name) + "\n", false, [&](std::string_view line) {
     call.heap.take(by.size() + line.size() + 1);
     if (!first) out += "\n" + (blank || !line.empty() ? by : "");
     first = false;
     out += line;
-  }
+  });
   return call.heap.text(std::move(out));
 }
 

@@ -30,6 +30,7 @@ std::string Interpreter::run(const Json& variables) {
 Scope* Interpreter::push_scope() { return scope_ = heap_.make<Scope>(scope_); }
 
 void Interpreter::set(std::string_view name, const Value& value) {
+  heap_.work(scope_->names.size());
   for (auto& item : scope_->names) {
     if (item.first != name) continue;
     item.second = value;
@@ -201,6 +202,7 @@ void Interpreter::assign_member(const std::string& space, const std::string& nam
   const Value holder = variable(space);
   auto* there = holder.is(Value::Kind::object) ? dynamic_cast<Namespace*>(holder.object) : nullptr;
   if (there == nullptr) problem("'{}' is no namespace, so it cannot be assigned to", space);
+  heap_.work(there->items.size());
   for (auto& item : there->items) {
     if (item.first != name) continue;
     item.second = value;

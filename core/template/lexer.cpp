@@ -228,7 +228,9 @@ void Source::fail(size_t at, const std::string& message) const {
       ++place.column;
     }
   }
-  throw ConfigError(fmt::format("{}:{}:{}: {}", name, place.line, place.column, message));
+  constexpr int kMostShown = 500;  // a template may raise what it likes, and name things so
+  throw ConfigError(
+      fmt::format("{}:{}:{}: {}", name, place.line, place.column, shown(message, kMostShown)));
 }
 
 std::string normalized_source(std::string_view text) {

@@ -59,9 +59,11 @@ Value loop_attribute(Loop& loop, const std::string& name, Heap& heap) {
 
 Value object_attribute(Object& object, const std::string& name, Heap& heap) {
   if (auto* loop = dynamic_cast<Loop*>(&object)) return loop_attribute(*loop, name, heap);
-  if (const auto* space = dynamic_cast<const Namespace*>(&object))
+  if (const auto* space = dynamic_cast<const Namespace*>(&object)) {
+    heap.work(space->items.size());
     for (const auto& item : space->items)
       if (item.first == name) return item.second;
+  }
   return heap.undefined(fmt::format("'{}' has no attribute '{}'", object.type(), name));
 }
 

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/template/characters.h"
 #include "core/template/interpreter.h"
+#include "core/template/search.h"
 
 namespace veomni::jinja {
 namespace {
@@ -32,6 +33,22 @@ Value stripped(const Call& call) {
   return call.made(strip(call.text(), characters, name != "rstrip", name != "lstrip"));
 }
 
+/// What stands before the first white space, or behind the last.
+std::string_view word(std::string_view text, bool from_right) {
+  if (!from_right) {
+    for (size_t i = 0, start = 0; i < text.size(); start = i)
+      if (is_space(code_at(text, i))) return text.substr(0, start);
+    return text;
+  }
+  for (size_t start = text.size(); start > 0;) {
+    const size_t end = start;
+    start = last_code_point(text.substr(0, end));
+    size_t next = start;
+    if (is_space(code_at(text, next))) return text.substr(end);
+  }
+  return text;
+}
+
 std::vector<Value> split_white(const Call& call, int64_t most, bool from_right) {
   std::vector<Value> parts;
   std::string_view rest = call.text();
@@ -40,20 +57,12 @@ std::vector<Value> split_white(const Call& call, int64_t most, bool from_right) 
       parts.push_back(call.made(rest));
       break;
     }
-    size_t begin = 0, end = rest.size(), last_space = 0;
-    bool found = false;
-    for (size_t i = 0, start = 0; i < rest.size(); start = i) {
-      if (!is_space(code_at(rest, i))) continue;
-      if (!from_right) {
-        end = start;
-        break;
-      }
-      found = true;
-      last_space = i;
-    }
-    if (found) begin = last_space;
-    parts.push_back(call.made(rest.substr(begin, end - begin)));
-    rest = from_right ? rest.substr(0, begin) : rest.substr(end);
+    const std::string_view part = word(rest, from_right);
+    parts.push_back(call.made(part));
+    if (from_right)
+      rest.remove_suffix(part.size());
+    else
+      rest.remove_prefix(part.size());
   }
   return parts;
 }
@@ -61,15 +70,18 @@ std::vector<Value> split_white(const Call& call, int64_t most, bool from_right) 
 std::vector<Value> split_at(const Call& call, const std::string& mark, int64_t most,
                             bool from_right) {
   std::vector<Value> parts;
-  std::string_view rest = call.text();
+  const std::string_view text = call.text();
+  Search search(text, mark, from_right);
+  size_t begin = 0, end = text.size();  // of what is not split yet
   while (most < 0 || static_cast<int64_t>(parts.size()) < most) {
-    const size_t found = from_right ? rest.rfind(mark) : rest.find(mark);
+    const size_t found = search.next();
     if (found == std::string_view::npos) break;
-    parts.push_back(
-        call.made(from_right ? rest.substr(found + mark.size()) : rest.substr(0, found)));
-    rest = from_right ? rest.substr(0, found) : rest.substr(found + mark.size());
+    const size_t behind = found + mark.size();
+    parts.push_back(call.made(from_right ? text.substr(behind, end - behind)
+                                         : text.substr(begin, found - begin)));
+    (from_right ? end : begin) = from_right ? found : behind;
   }
-  parts.push_back(call.made(rest));
+  parts.push_back(call.made(text.substr(begin, end - begin)));
   return parts;
 }
 
@@ -88,7 +100,7 @@ Value split(const Call& call) {
 Value splitlines(const Call& call) {
   const bool keep = call.bind({"keepends"}).flag(0, false);
   std::vector<Value> lines;
-  for (const std::string& line : lines_of(call.text(), keep)) lines.push_back(call.made(line));
+  each_line(call.text(), keep, [&](std::string_view line) { lines.push_back(call.made(line)); });
   return call.heap.sequence(std::move(lines));
 }
 
@@ -123,10 +135,10 @@ Value found(const Call& call) {
   if (name == "count") {
     if (wanted.empty()) return Value::of(length_of(text) + 1);
     int64_t count = 0;
-    for (size_t i = 0; (i = text.find(wanted, i)) != std::string::npos; i += wanted.size()) ++count;
+    for (Search search(text, wanted, false); search.next() != std::string::npos;) ++count;
     return Value::of(count);
   }
-  const size_t at = name[0] == 'r' ? text.rfind(wanted) : text.find(wanted);
+  const size_t at = Search(text, wanted, name[0] == 'r').next();
   if (at == std::string::npos) {
     if (name == "index" || name == "rindex") problem("'{}': the text is not there", name);
     return Value::of(int64_t{-1});
@@ -162,7 +174,7 @@ Value partitioned(const Call& call) {
   if (mark.empty()) problem("'{}': the separator is empty", call.name);
   const std::string_view text = call.text();
   const bool from_right = call.name[0] == 'r';
-  const size_t at = from_right ? text.rfind(mark) : text.find(mark);
+  const size_t at = Search(text, mark, from_right).next();
   std::vector<Value> parts;
   if (at == std::string_view::npos)
     parts = {call.made(from_right ? "" : text), call.made(""), call.made(from_right ? text : "")};

@@ -161,16 +161,16 @@ Value time_text(const Arguments& arguments, Interpreter& run) {
   const std::time_t now = run.now();
   std::tm local{};
   localtime_r(&now, &local);
-  std::string out(format.size() * 4 + 256, '\0');
+  const size_t most = format.size() * 4 + 256;
+  run.heap().take(most);
+  std::string out(most, '\0');
   out.resize(format.empty() ? 0 : std::strftime(out.data(), out.size(), format.c_str(), &local));
   return run.heap().text(std::move(out));
 }
 
 [[noreturn]] void raise(const Arguments& arguments, Heap& heap) {
   const Bound bound("raise_exception", {"message"}, arguments);
-  std::string message = to_text(bound.need(0), heap);
-  std::replace(message.begin(), message.end(), '\n', ' ');
-  problem("{}", message);
+  problem("{}", to_text(bound.need(0), heap));
 }
 
 }  // namespace

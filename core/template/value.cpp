@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/template/characters.h"
+#include "core/template/search.h"
 
 namespace veomni::jinja {
 namespace {
@@ -188,7 +189,7 @@ bool contains(const Value& container, const Value& item, Heap& heap) {
   if (container.is(Kind::text)) {
     if (!item.is(Kind::text)) problem("'in <str>' needs a str, not '{}'", type_name(item));
     heap.work(container.text->text.size());
-    return container.text->text.find(item.text->text) != std::string::npos;
+    return find_text(container.text->text, item.text->text) != std::string::npos;
   }
   if (container.is(Kind::mapping)) {
     if (item.is(Kind::sequence) && item.sequence->style == Sequence::Style::list)

@@ -81,9 +81,16 @@ class JsonWriter {
 
   void line(size_t level) {
     if (!style_.indented) return;
-    heap_.work(style_.indent.size() * level / 8);
+    heap_.take(style_.indent.size() * level + 1);
     out_ += '\n';
     for (size_t i = 0; i < level; ++i) out_ += style_.indent;
+  }
+
+  /// What stands before item `i` of a list or mapping at this level.
+  void separate(size_t i, size_t level) {
+    heap_.take(style_.item_separator.size());
+    if (i > 0) out_ += style_.item_separator;
+    line(level + 1);
   }
 
   void write_escape(int32_t code) {
@@ -115,8 +122,7 @@ class JsonWriter {
   void write_list(const std::vector<Value>& items, size_t level) {
     out_ += '[';
     for (size_t i = 0; i < items.size(); ++i) {
-      if (i > 0) out_ += style_.item_separator;
-      line(level + 1);
+      separate(i, level);
       write(items[i], level + 1);
     }
     if (!items.empty()) line(level);
@@ -139,9 +145,9 @@ class JsonWriter {
       });
     out_ += '{';
     for (size_t i = 0; i < items.size(); ++i) {
-      if (i > 0) out_ += style_.item_separator;
-      line(level + 1);
+      separate(i, level);
       write_key(items[i].first);
+      heap_.take(style_.key_separator.size());
       out_ += style_.key_separator;
       write(items[i].second, level + 1);
     }

@@ -76,6 +76,12 @@ FileTokenizer::FileTokenizer(const std::string& path) {
   const std::string bytes = read_file_bytes(file);
   parts_ = read_parts(bytes, file);
   vocab_size_ = std::max(parts_.model->tokens().size(), parts_.added.largest_id() + 1);
+  for (const auto* ids : {&parts_.around.before, &parts_.around.after})
+    for (const int64_t id : *ids)
+      require<ConfigError>(id < vocab_size_,
+                           "{}: post_processor: the id {} is not in the vocabulary of {} tokens; "
+                           "restore the file",
+                           file, id, vocab_size_);
   file_bytes_ = static_cast<int64_t>(bytes.size());
   file_hash_ = XXH64(bytes.data(), bytes.size(), 0);
 }

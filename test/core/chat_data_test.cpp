@@ -60,33 +60,6 @@ Texts learned_texts(const ChatTemplate& chat, const Json& messages, const Json& 
   return texts;
 }
 
-/// A source with the defaults that a recipe's reader fills in.
-SourceConfig chat_source(const std::string& format, const std::string& path) {
-  Json keys{{"columns", {{"tools", "tools"}, {"system", "system"}}}};
-  if (format == "alpaca")
-    keys["columns"] = {{"prompt", "instruction"},
-                       {"query", "input"},
-                       {"response", "output"},
-                       {"system", "system"},
-                       {"history", "history"}};
-  if (format == "sharegpt")
-    keys["tags"] = {{"role_tag", "from"},
-                    {"content_tag", "value"},
-                    {"user_tag", "human"},
-                    {"assistant_tag", "gpt"},
-                    {"observation_tag", "observation"},
-                    {"function_tag", "function_call"},
-                    {"system_tag", "system"}};
-  SourceConfig made = source("chat", format, path, keys);
-  const char* messages = format == "sharegpt" ? "conversations" : "messages";
-  made.keys["sample"] = {{{"part", "text"},
-                          {"messages", messages},
-                          {"template", "tokenizer"},
-                          {"learn", {"assistant"}}}};
-  made.sample = {segment("text", kConversation, true)};
-  return made;
-}
-
 Json conversation(const std::string& format, const std::string& row) {
   return to_conversation(Json::parse(row), chat_source(format, ""));
 }
@@ -284,6 +257,20 @@ TEST_CASE("chat: bad rows are refused in one line with file and line or item", "
        "messages[0].loss_weight: is 1, but only assistant"},
       {"messages", R"({"messages": [{"role": "assistant", "content": "x", "loss_weight": 0.5}]})",
        "messages[0].loss_weight: is 0.5"},
+      {"sharegpt", R"({"conversations": [{"from": "b\u001b[31m\nob", "value": "q"}]})",
+       "conversations[0].from: unknown role 'b [31m ob'; use 'human'"},
+      {"sharegpt",
+       R"({"conversations": [{"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"x\": 1e999}}"}]})",
+       "conversations[0]: holds the number '1e999', which is out of range"},
+      {"messages",
+       R"({"messages": [{"role": "assistant", "reasoning_content": 5, "content": [{"type": "reasoning", "text": "r"}]}]})",
+       "messages[0].content[0]: 'reasoning_content' of the message must be a text, not 5"},
+      {"messages", R"({"messages": [{"role": "user", "content": [{"type": "a\u009bb"}]}]})",
+       "messages[0].content[0]: parts of type 'a b' are not supported"},
+      {"messages", R"({"messages": "\u007f"})",
+       "messages: must be a list of at least one message, not \" \""},
+      {"messages", R"({"messages": [{"role": "user", "content": "x", "n": -1e999}]} )",
+       "holds the number '-1e999'"},
       {"messages", "{\"messages\"", "is not valid JSON near byte"}};
   for (const Row& row : rows) {
     const TempDir dir;
@@ -297,6 +284,8 @@ TEST_CASE("chat: bad rows are refused in one line with file and line or item", "
     INFO(message);
     CHECK(message.find("chat.jsonl:3: ") != std::string::npos);
     CHECK(message.find(row.says) != std::string::npos);
+    CHECK(std::none_of(message.begin(), message.end(),
+                       [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }));
     if (row.row.back() != '}') continue;
     const std::string items =
         dir.write("chat.json", "[" + std::string(good) + ",\n" + row.row + "]");

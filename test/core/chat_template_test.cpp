@@ -75,11 +75,14 @@ TEST_CASE("chat: what a template cannot use is refused with its place", "[core][
       {"{{ [] + 1 }}", "t:1:7: '+' does not go with 'list' and 'int'"},
       {"{{ '%s' % 1 }}", "t:1:9: formatting with '%' is not supported"},
       {"{{ 9223372036854775807 + 1 }}", "t:1:24: the result cannot be held"},
-      {"{{ raise_exception('no\nway') }}", "t:1:19: no way"}};
+      {"{{ messages['a\nb'].c }}", "t:1:12: 'messages' is undefined"},
+      {"{{ [1]['a\\x1b\\n\\x9bb'].c }}", "t:1:23: 'list' has no attribute 'a   b'"},
+      {"{{ raise_exception('no\nway\\r\\x1b[31m') }}", "t:1:19: no way  [31m"}};
   for (const auto& [text, says] : rows) {
     const std::string message = refusal(text);
     INFO(text << "\n" << message);
     CHECK(message.find(says) == 0);
+    CHECK(message.find('\n') == std::string::npos);
   }
 }
 
@@ -149,6 +152,9 @@ TEST_CASE("chat: the template and its tokens are found as transformers finds the
   CHECK(error_of([&] {
           prompt(named);
         }).find("tokenizer_config.json: chat_template:1:8: the filter 'nope'") !=
+        std::string::npos);
+  named.write("tokenizer_config.json", R"({"model_max_length": 1e999})");
+  CHECK(error_of([&] { prompt(named); }).find("tokenizer_config.json: holds the number '1e999'") !=
         std::string::npos);
   CHECK(error_of([&] {
           chat_prompt(plain.path(""), Json::array({"x"}));

@@ -78,6 +78,8 @@ const std::vector<Row> kConfigRows{
     {R"("rope_scaling": null)", R"("rope_scaling": true)", "rope_scaling: must be an object"},
     {R"("rope_scaling": null)", R"("rope_scaling": {"rope_type": "unheard", "factor": 2.0})",
      "rope_scaling"},
+    {R"("rope_scaling": null)", R"("rope_scaling": {"rope_type": "default", "fac\u007ftor": 2.0})",
+     "rope_scaling: fac tor 2.0 is not supported with"},
     {R"("rope_scaling": null)", R"("rope_scaling": {"factor": "two", "rope_type": "linear"})",
      "rope_scaling"},
     {"{", "[", "config.json:1:"},

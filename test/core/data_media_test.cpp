@@ -8,9 +8,11 @@
 #include "core/data/grid_positions.h"
 #include "core/data/resize.h"
 #include "core/data/sound.h"
+#include "core/data/source.h"
 #include "core/recipe/recipe.h"
 #include "data_test_tools.h"
 #include "modalities/specs.h"
+#include "support/made_files.h"
 
 namespace veomni::data_test {
 namespace {
@@ -69,25 +71,9 @@ void check_values(const HostArray& array, const std::vector<Expected>& expected)
 }
 
 template <class T>
-void put(std::string& bytes, T value) {
-  bytes.append(reinterpret_cast<const char*>(&value), sizeof(T));
-}
-
-template <class T>
-std::string wav(uint16_t format, uint16_t channels, const std::vector<T>& samples) {
-  std::string data;
-  for (const T sample : samples) put(data, sample);
-  std::string bytes = "RIFF????WAVEfmt ";
-  put<uint32_t>(bytes, 16);
-  put(bytes, format);
-  put(bytes, channels);
-  put<uint32_t>(bytes, 8000);
-  put<uint32_t>(bytes, 0);
-  put<uint16_t>(bytes, 0);
-  put(bytes, static_cast<uint16_t>(8 * sizeof(T)));
-  bytes += std::string("LIST\x01\0\0\0x\0data", 14);  // a chunk of odd size, then the sound
-  put(bytes, static_cast<uint32_t>(data.size()));
-  return bytes + data;
+std::string wav(int code, int channels, const std::vector<T>& samples) {
+  const std::string data(reinterpret_cast<const char*>(samples.data()), samples.size() * sizeof(T));
+  return made::wave(code, channels, 8 * sizeof(T), data);
 }
 
 }  // namespace
@@ -267,10 +253,24 @@ TEST_CASE("media: damaged WAV files are refused by name", "[data][media]") {
   CHECK(refused(wav<int16_t>(2, 1, {1})) ==
         "a.wav: WAVE format 2 of 16 bits is not supported; convert it to 16-bit PCM");
   CHECK(refused(wav<int16_t>(1, 0, {1})) ==
-        "a.wav: claims 0 channels at 8000 Hz; give at least one, at 1 to 192000 Hz");
+        "a.wav: claims 0 channels at 8000 Hz; give at least one, at 1000 to 192000 Hz");
+  // At 1 Hz, 16,000 samples would be made of each one.
+  CHECK(refused(made::wave(1, 1, 16, "ab", 1)) ==
+        "a.wav: claims 1 channels at 1 Hz; give at least one, at 1000 to 192000 Hz");
+  CHECK(refused("RIFF????WAVE\n\xff\x7fz" + std::string(4, '\x7f')) ==
+        "a.wav: chunk ' ? z' at byte 12 claims 2139062143 bytes, but 0 follow; the file is cut");
   CHECK(refused(wav<float>(3, 1, {NAN})) == "a.wav: sample 0 is not a finite number");
   for (size_t size = 0; size < good.size(); ++size)
     CHECK(refused(good.substr(0, size)) != "accepted");
+}
+
+TEST_CASE("media: what a manifest names and does not exist is told in one line", "[data][media]") {
+  const TempDir dir;
+  const auto file = dir.write("media.jsonl", R"({"image": "b\n\u001b[31m.png", "audio": null})");
+  const auto opened = open_source(source("media", "media", file), {"image", "audio"});
+  Record record;
+  CHECK(error_of([&] { opened->read(0, record); }) ==
+        file + ":1: names the image " + dir.path("b  [31m.png") + ", which does not exist");
 }
 
 }  // namespace veomni::data_test

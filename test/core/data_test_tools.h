@@ -12,6 +12,7 @@
 
 #include "core/data/sample.h"
 #include "core/error.h"
+#include "core/recipe/chat_config.h"
 #include "modalities/encoders/features_preprocess_spec.h"
 #include "modalities/encoders/image_preprocess_spec.h"
 #include "support/paths.h"
@@ -157,6 +158,33 @@ inline SourceConfig source(const std::string& name, const std::string& format,
 inline SegmentConfig segment(const std::string& part, const std::string& field = "",
                              bool learn = false) {
   return {part, field, learn};
+}
+
+/// A source of conversations with the defaults that a recipe's reader fills in.
+inline SourceConfig chat_source(const std::string& format, const std::string& path) {
+  Json keys{{"columns", {{"tools", "tools"}, {"system", "system"}}}};
+  if (format == "alpaca")
+    keys["columns"] = {{"prompt", "instruction"},
+                       {"query", "input"},
+                       {"response", "output"},
+                       {"system", "system"},
+                       {"history", "history"}};
+  if (format == "sharegpt")
+    keys["tags"] = {{"role_tag", "from"},
+                    {"content_tag", "value"},
+                    {"user_tag", "human"},
+                    {"assistant_tag", "gpt"},
+                    {"observation_tag", "observation"},
+                    {"function_tag", "function_call"},
+                    {"system_tag", "system"}};
+  SourceConfig made = source("chat", format, path, keys);
+  const char* messages = format == "sharegpt" ? "conversations" : "messages";
+  made.keys["sample"] = {{{"part", "text"},
+                          {"messages", messages},
+                          {"template", "tokenizer"},
+                          {"learn", {"assistant"}}}};
+  made.sample = {segment("text", kConversation, true)};
+  return made;
 }
 
 inline Recipe recipe(int64_t packs, int64_t pack_tokens) {

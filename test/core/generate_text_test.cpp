@@ -159,6 +159,7 @@ TEST_CASE("generation_config.json: transformers' meaning, and what is not offere
   CHECK(limit.settings.max_new_tokens == 5);
   const std::pair<const char*, const char*> rows[] = {
       {R"({"num_beams": 4})", "generation_config.json: num_beams: 4 is not supported"},
+      {R"({"num\u007f\u000abeams": 4})", "generation_config.json: num  beams: 4 is not supported"},
       {R"({"no_repeat_ngram_size": 3})", "no_repeat_ngram_size: 3 is not supported"},
       {R"({"bad_words_ids": [[5]]})", "bad_words_ids: [[5]] is not supported"},
       {R"({"temprature": 1})", "temprature: 1 is not supported"},

@@ -186,6 +186,13 @@ TEST_CASE("hugging face config: GPT-2 and GPT-NeoX in their own names", "[huggin
   CHECK(neox["rope_theta"] == 100.0);
   CHECK(neox["use_parallel_residual"] == false);
   CHECK(neox["tie_word_embeddings"] == false);
+  // Ids of GPT-2's own vocabulary, the class's defaults, stay where there are such tokens.
+  Json base = gpt2;
+  base["initializer_range"] = 0.02;
+  const Json small = make_hugging_face_config(base, 77);
+  CHECK((small.at("bos_token_id").is_null() && small.at("eos_token_id").is_null()));
+  base["vocab_size"] = 50257;
+  CHECK(!make_hugging_face_config(base, 77).contains("eos_token_id"));
   Json wrong = configs[6];
   wrong["scale_attn_by_inverse_layer_idx"] = true;
   CHECK(message_of([&] {

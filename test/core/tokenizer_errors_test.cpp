@@ -79,6 +79,8 @@ const std::vector<Row> kDamaged{
     {R"({"SpecialToken": {"id": "<s>", "type_id": 0}})", R"({"SpecialToken": {"id": "<t>"}})",
      "special_tokens lacks '<t>'"},
     {R"("ids": [6])", R"("ids": [-1])", "a token's id is no number of a token"},
+    {R"("ids": [6])", R"("ids": [8])",
+     "post_processor: the id 8 is not in the vocabulary of 8 tokens"},
     {R"("ids": [6])", R"("ids": 6)", "ids is no list"},
     {R"({"type": "Fuse"})", R"({"type": "CTC"})", "decoders.1: unknown decoder 'CTC'"},
     {R"("start": 1)", R"("start": -1)", "decoders.2: start is no integer from 0 to"},

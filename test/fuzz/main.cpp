@@ -80,7 +80,8 @@ class Fuzzer {
     const auto start = std::chrono::steady_clock::now();
     for (const auto& seed : target_.seeds) try_input(seed, true);
     for (int64_t i = 0; i < settings_.runs && findings_ < kMostFindings; ++i) {
-      const auto& from = corpus_[random_.below(corpus_.size())];
+      // Often from a sound one: refusals that quote what they read are each new, and would crowd it out.
+      const auto& from = corpus_[random_.below(i % 3 == 0 ? target_.seeds.size() : corpus_.size())];
       auto bytes = random_.mutate(from, corpus_[random_.below(corpus_.size())]);
       if (target_.repair && random_.below(4) != 0) target_.repair(bytes);
       if (bytes.size() <= kMostBytes) try_input(bytes, false);
@@ -141,8 +142,9 @@ class Fuzzer {
 
 std::vector<Target> all_targets(const fs::path& folder) {
   auto all = weight_targets(folder);
-  for (auto& target : tokenizer_targets(folder)) all.push_back(std::move(target));
-  for (auto& target : data_targets(folder)) all.push_back(std::move(target));
+  for (const auto& more :
+       {config_targets, tokenizer_targets, chat_targets, data_targets, media_targets})
+    for (auto& target : more(folder)) all.push_back(std::move(target));
   return all;
 }
 

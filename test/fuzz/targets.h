@@ -21,8 +21,11 @@ struct Target {
 
 // `folder`: where the files go; it outlives the targets.
 std::vector<Target> weight_targets(const std::filesystem::path& folder);
+std::vector<Target> config_targets(const std::filesystem::path& folder);
 std::vector<Target> tokenizer_targets(const std::filesystem::path& folder);
+std::vector<Target> chat_targets(const std::filesystem::path& folder);
 std::vector<Target> data_targets(const std::filesystem::path& folder);
+std::vector<Target> media_targets(const std::filesystem::path& folder);
 
 void write_bytes(const std::filesystem::path& file, const std::string& bytes);
 

@@ -1,15 +1,12 @@
-// Weights, their index, config.json and a checkpoint's manifest.
+// Weights, their index and a checkpoint's manifest.
 #include <fmt/format.h>
 
 #include "core/checkpoint/file_io.h"
 #include "core/checkpoint/manifest.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/error.h"
-#include "core/hugging_face/config.h"
 #include "core/hugging_face/weights.h"
-#include "core/recipe/recipe.h"
 #include "fuzz/targets.h"
-#include "modalities/all.h"
 #include "support/made_files.h"
 
 namespace veomni::fuzz {
@@ -119,39 +116,6 @@ Target index_target(const fs::path& folder) {
       {"\"weight_map\":", "one.safetensors", "../", "\"a\":", "\\u0000", "//", "\xff", "\\n"}};
 }
 
-Target config_target(const fs::path& folder) {
-  const auto model = folder / "config";
-  fs::create_directories(model);
-  register_specs();
-  write_bytes(folder / "text.txt", std::string(500, 'a'));
-  write_bytes(
-      folder / "from.json",
-      R"({"name":"from","model":{"from":"config","decoders":{"text":{"type":"text"}}},"tokenizer":"bytes","data":{"sources":[)"
-      R"({"name":"text","format":"text","path":"text.txt","sample_tokens":32,"sample":[{"part":"text","field":"text","learn":true}]}]},)"
-      R"("train":{"steps":1,"packs":2,"pack_tokens":64},"output":"run"})");
-  const std::string llama =
-      R"({"model_type":"llama","hidden_size":64,"intermediate_size":128,"num_hidden_layers":2,"num_attention_heads":4,)"
-      R"("num_key_value_heads":2,"vocab_size":512,"rms_norm_eps":1e-5,"rope_theta":500000.0,"hidden_act":"silu","tie_word_embeddings":true)";
-  const std::string moe =
-      R"({"model_type":"qwen3_moe","hidden_size":64,"intermediate_size":128,"num_hidden_layers":2,"num_attention_heads":4,)"
-      R"("num_key_value_heads":2,"vocab_size":512,"head_dim":16,"num_experts":8,"num_experts_per_tok":2,"moe_intermediate_size":32,)"
-      R"("norm_topk_prob":true,"layer_types":["full_attention","full_attention"],"rope_parameters":{"rope_type":"default","rope_theta":1e6}})";
-  return {"config",
-          {llama + "}",
-           llama + R"(,"rope_scaling":null,"sliding_window":4096,"max_position_embeddings":2048})",
-           moe},
-          [=](const std::string& bytes) {
-            write_bytes(model / "config.json", bytes);
-            Json base = read_hugging_face_config(model);
-            base["initializer_range"] = 0.02;
-            check(make_hugging_face_config(base, 128).is_object(), "no config");
-            (void)read_recipe((folder / "from.json").string(), {});
-          },
-          {},
-          {"\"llama\"", "\"mistral\"", "\"qwen2\"", "\"rope_scaling\":", "\"sliding_window\":",
-           "\"use_sliding_window\":true,", "\"layer_types\":", "true", "null", "[[", "\xff"}};
-}
-
 std::string manifest(std::string text) {
   return text + ",\n\"checksum\": \"" + checksum_of(text.data(), text.size()) + "\"\n}\n";
 }
@@ -182,7 +146,7 @@ Target manifest_target(const fs::path& folder) {
 
 std::vector<Target> weight_targets(const fs::path& folder) {
   return {safetensors_target(folder), weights_target(folder), index_target(folder),
-          config_target(folder), manifest_target(folder)};
+          manifest_target(folder)};
 }
 
 }  // namespace veomni::fuzz

@@ -62,4 +62,13 @@ inline std::string small_pieces() {
 }
 inline std::string identity_normalizer() { return proto_field(1, "identity") + proto_varint(4, 1); }
 
+/// A WAVE file: its format, a chunk of odd size that no reader knows, the sound.
+inline std::string wave(int code, int channels, int bits, const std::string& data,
+                        uint32_t rate = 8000) {
+  return "RIFF????WAVEfmt " + little_endian(16, 4) + little_endian(static_cast<uint64_t>(code), 2) +
+         little_endian(static_cast<uint64_t>(channels), 2) + little_endian(rate, 4) +
+         little_endian(0, 6) + little_endian(static_cast<uint64_t>(bits), 2) +
+         std::string("LIST\x01\0\0\0x\0data", 14) + little_endian(data.size(), 4) + data;
+}
+
 }  // namespace veomni::made
