@@ -141,7 +141,7 @@ std::pair<at::Tensor, at::Tensor> Table::touched() const {
   return {state_->touched.ids, state_->touched.gradients};
 }
 
-at::Tensor Table::lookup(const at::Tensor& ids) {
+at::Tensor Table::lookup(const at::Tensor& ids, bool touches) {
   TORCH_CHECK(ids.dim() == 1 && ids.scalar_type() == at::kLong, "table ", name(),
               ": ids must be [n] int64, got ", ids.sizes(), " ", ids.scalar_type());
   const bool differentiable = at::GradMode::is_enabled() && !frozen();
@@ -161,7 +161,7 @@ at::Tensor Table::lookup(const at::Tensor& ids) {
   }
   if (differentiable) {
     used.set_requires_grad(true);
-    state_->lookups.push_back({unique, used});
+    if (touches) state_->lookups.push_back({unique, used});
   }
   return at::embedding(used, inverse);
 }

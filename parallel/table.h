@@ -27,7 +27,9 @@ class Table {
 
   /// ids [n] i64 in [0, rows) → [n, dim], differentiable; without gradient mode a plain lookup.
   /// Throws c10::Error out of range.
-  at::Tensor lookup(const at::Tensor& ids);
+  /// Without `touches` it is differentiable all the same, so that every rank runs the same backward, but its rows are not
+  /// updated for it: a dummy's gradient is zero, and an update by it would still move them.
+  at::Tensor lookup(const at::Tensor& ids, bool touches = true);
 
   /// After the last backward of a step: brings together the touched rows of all data ranks and
   /// their summed gradients, the same bits on every rank. Collective; every rank calls it, also

@@ -30,7 +30,7 @@ class Features : public Encoder {
 
   at::Tensor lm_encode(const EncoderInput& input, const Pass& pass) override {
     auto weights = unit_.enter();
-    records_lookups_ = at::GradMode::is_enabled() && !input.dummy;
+    touches_ = !input.dummy;
     auto out = rows(weights, input, pass);
     if (!layout_.lists.empty()) out = with_lists(weights, out, input);
     return weights.leave(out);
@@ -53,12 +53,6 @@ class Features : public Encoder {
     return own_table_.get();
   }
 
-  /// Rows of a dummy are not touched: an update without gradient would still move them.
-  at::Tensor look_up(Table& table, const at::Tensor& ids) const {
-    const at::AutoGradMode mode(records_lookups_);
-    return table.lookup(ids);
-  }
-
   /// One lookup a table: ids [R, C] → [R, Σ dims of the columns], columns in order.
   at::Tensor embed_columns(const at::Tensor& ids) {
     std::vector<at::Tensor> pieces(column_tables_.size());
@@ -71,7 +65,7 @@ class Features : public Encoder {
       const auto chosen =
           count == ids.size(1) ? ids : ids.index_select(1, at::tensor(members, at::kLong));
       const auto found =
-          look_up(*source, chosen.reshape({-1})).view({ids.size(0), count * source->dim()});
+          source->lookup(chosen.reshape({-1}), touches_).view({ids.size(0), count * source->dim()});
       if (columns.size() == 1) return found;
       for (int64_t i = 0; i < count; ++i) {
         pieces[members[i]] = found.narrow(1, i * source->dim(), source->dim());
@@ -120,7 +114,7 @@ class Features : public Encoder {
     for (size_t list = 0; list < layout_.lists.size(); ++list) {
       const auto mine = (columns == static_cast<int64_t>(list)).nonzero().squeeze(1);
       const auto embedded =
-          look_up(*list_tables_[list], ids.index_select(0, mine)).to(rows.scalar_type());
+          list_tables_[list]->lookup(ids.index_select(0, mine), touches_).to(rows.scalar_type());
       elements = elements.index_add(0, mine.to(rows.device()),
                                     kernels::linear(embedded, weights[2 * layers_ + 2 + list], {}));
     }
@@ -144,7 +138,7 @@ class Features : public Encoder {
   double dropout_;
   Unit unit_;
   std::unique_ptr<Table> own_table_;
-  bool records_lookups_ = false;  ///< of the forward under way
+  bool touches_ = true;  ///< of the forward under way: rows of tables
   std::vector<Table*> column_tables_, list_tables_;
 };
 

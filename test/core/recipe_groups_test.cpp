@@ -32,7 +32,7 @@ const std::vector<WrongGroups> kWrong{
      "train.groups.0.match: no parameter matches 'encoders.phto.*'; did you mean "
      "'encoders.photo.*'?"},
     {R"([ { "match": "heads.lable.weight", "lr": 1 } ])", R"("heads.lable.weight")",
-     "did you mean 'heads.label.weight'?"},
+     "did you mean 'heads.label.output.weight'?"},
     {R"([ { "match": "*.lora", "lr": 1 } ])", R"("*.lora")",
      "no parameter matches '*.lora'; known: base.*, encoders.*, heads.*, model.*, tables.*"},
     {R"([ { "match": "base.*", "lr": 1 }, { "match": "base.norm.*", "lr": 2 } ])",

@@ -66,12 +66,7 @@ void check_equal(const RunOutcome& many, const RunOutcome& one) {
   }
 }
 
-}  // namespace
-
-TEST_CASE("matrix: every replicate × shard × sequence × expert up to 8 ranks is one rank's run",
-          "[modalities][matrix]") {
-  const auto kind = GENERATE(std::string("dense"), std::string("moe"), std::string("omni"));
-  const bool accumulate = GENERATE(false, true);
+void check_matrix(const std::string& kind, bool accumulate, const std::string& device) {
   const TempDir folder;
   const auto recipe = recipe_of(kind, folder);
   const auto run = [&](const MeshShape& shape, const std::string& output) {
@@ -81,16 +76,30 @@ TEST_CASE("matrix: every replicate × shard × sequence × expert up to 8 ranks 
                                .expert = shape.expert,
                                .overrides = {"output=" + output},
                                .keep_gradients = true,
-                               .accumulate = accumulate});
+                               .accumulate = accumulate,
+                               .device = device});
   };
   const auto one = run({.shard = 1}, "one");
   REQUIRE(one.steps.size() == 10);
   for (const auto& shape : shapes(kind != "dense")) {
     // Accumulating, the axes by themselves and all together will do.
-    if (accumulate && shape.replicate * shape.shard * shape.sequence != 4 && shape.expert < 4)
-      continue;
+    if (accumulate && shape.replicate * shape.copy_size() != 4 && shape.expert < 4) continue;
     INFO(kind << " " << shape.text() << (accumulate ? ", a pack at a time" : ""));
     check_equal(run(shape, "many"), one);
     std::filesystem::remove_all(folder / "many");
   }
+}
+
+}  // namespace
+
+TEST_CASE("matrix: every replicate × shard × sequence × expert up to 8 ranks is one rank's run",
+          "[modalities][matrix]") {
+  const auto kind = GENERATE(std::string("dense"), std::string("moe"), std::string("omni"));
+  const bool accumulate = GENERATE(false, true);
+  check_matrix(kind, accumulate, "cpu");
+}
+
+TEST_CASE("matrix: on a GPU that the ranks share", "[.gpu]") {
+  const auto kind = GENERATE(std::string("dense"), std::string("moe"), std::string("omni"));
+  check_matrix(kind, false, "cuda");
 }

@@ -55,8 +55,10 @@ std::map<std::string, at::Tensor> first_gradients(const Recipe& recipe, Mesh& me
   }
   model->reduce_gradients();
   std::map<std::string, at::Tensor> gradients;
-  for (const auto& name : model->parameter_names())
-    gradients[name] = model->full_gradient(name).cpu();
+  for (const auto& name : model->parameter_names()) {
+    const auto gradient = model->full_gradient(name);  // frozen parameters have none
+    gradients[name] = gradient.defined() ? gradient.cpu() : gradient;
+  }
   return gradients;
 }
 
