@@ -1,5 +1,6 @@
 #include "cmd/engine/trained.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -13,6 +14,21 @@
 namespace veomni {
 namespace fs = std::filesystem;
 
+namespace {
+
+/// A trained model is read on any number of ranks, whatever it was trained on: only a layout asked for now binds.
+Recipe with_free_layout(Recipe recipe, const std::vector<std::string>& overrides) {
+  const auto lays_out = [](const std::string& text) { return text.starts_with("parallel"); };
+  if (std::none_of(overrides.begin(), overrides.end(), lays_out)) {
+    const bool overlap = recipe.parallel.overlap;
+    recipe.parallel = {};
+    recipe.parallel.overlap = overlap;
+  }
+  return recipe;
+}
+
+}  // namespace
+
 Trained find_trained(const std::string& target, const std::vector<std::string>& overrides,
                      const std::string& which) {
   const fs::path path = target;
@@ -24,9 +40,9 @@ Trained find_trained(const std::string& target, const std::vector<std::string>& 
                          "directory, a trained run, a checkpoint or a recipe",
                          target);
     Checkpoint checkpoint(*found);
-    return {recipe_of(checkpoint, overrides), checkpoint};
+    return {with_free_layout(recipe_of(checkpoint, overrides), overrides), checkpoint};
   }
-  auto recipe = read_recipe(target, overrides);
+  auto recipe = with_free_layout(read_recipe(target, overrides), overrides);
   const auto found = find_checkpoint(recipe.output, which, "--checkpoint");
   if (!found && starts_from_directory(recipe)) return {std::move(recipe), std::nullopt};
   require<ConfigError>(found.has_value(),

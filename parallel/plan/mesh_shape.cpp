@@ -21,6 +21,7 @@ std::string divisors(int number) {
 std::string nearest(const MeshShape& shape, int world) {
   const int others = shape.replicate * shape.sequence;
   if (world % others == 0) return fmt::format("shard {} would fit", world / others);
+  if (world == 1) return fmt::format("start {} ranks, or give no layout", others * shape.shard);
   if (world % shape.replicate == 0)
     return fmt::format("with replicate {}, sequence can be {}", shape.replicate,
                        divisors(world / shape.replicate));

@@ -84,3 +84,16 @@ TEST_CASE("layouts: losses of 20 steps are one rank's, by mpirun and by --ranks"
     }
   }
 }
+
+TEST_CASE("layouts: a run of many ranks is evaluated and writes text on one", "[runs][ranks]") {
+  const TempDir folder;
+  train(kMoe, folder, "many", {1, 2, 2, false});
+  for (const char* verb : {"eval", "generate"}) {
+    std::vector<std::string> arguments{verb, (folder / "many").string()};
+    if (arguments[0] == "generate")
+      arguments.insert(arguments.end(), {"--prompt", "A", "--max-new-tokens", "3"});
+    const auto finished = run_veomni(arguments, 0);
+    INFO(finished.err);
+    CHECK(finished.code == 0);
+  }
+}
