@@ -7,6 +7,7 @@
 #include "kernels/linear.h"
 #include "kernels/moe.h"
 #include "kernels/norm.h"
+#include "kernels/swiglu_linear.h"
 #include "modalities/base/dropout.h"
 #include "modalities/base/shared_attention.h"
 
@@ -157,6 +158,8 @@ at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x,
     return experts(x, choice.gates, choice.chosen);
   }
   const auto up = linear(x, weights, at_.up);
+  const bool swiglu = config_.gated_mlp && config_.activation == kernels::Activation::silu;
+  if (swiglu && !config_.mlp_bias) return kernels::swiglu_linear(up, weights[at_.down.weight]);
   const auto hidden = config_.gated_mlp ? kernels::gated(up, config_.activation)
                                         : kernels::activate(up, config_.activation);
   return linear(hidden, weights, at_.down);

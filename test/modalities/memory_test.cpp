@@ -148,18 +148,22 @@ TEST_CASE(
   const TempDir folder;
   const Recipe recipe = wide_recipe(folder, 0);
   const Row one = run_row(recipe, 1, 8192, 8192), eight = run_row(recipe, 8, 8192, 8192);
-  CHECK(eight.bytes <= one.bytes / 5);
+  CHECK(eight.bytes <= one.bytes / 6);
   CHECK(eight.loss == Approx(one.loss).epsilon(1e-5));
 }
 
 // Minutes: not among the tests that run by themselves.
 TEST_CASE("memory: a sample of 131,072 tokens over 8 ranks", "[.long]") {
   const TempDir folder;
-  const Recipe recipe = wide_recipe(folder, 0);
+  Recipe recipe = wide_recipe(folder, 0);
+  recipe.base.hidden_size = 32;
+  recipe.base.intermediate_size = 64;
+  recipe.base.num_hidden_layers = 1;
+  recipe.base.head_dim = 4;
   const Row eight = run_row(recipe, 8, 131072, 131072);
   std::printf("8 ranks: %.1f MB of activations each, loss %.9g\n", eight.bytes * 1e-6, eight.loss);
   const Row one = run_row(recipe, 1, 131072, 131072);
   std::printf("1 rank: %.1f MB, loss %.9g\n", one.bytes * 1e-6, one.loss);
-  CHECK(eight.bytes <= one.bytes / 5);
+  CHECK(eight.bytes <= one.bytes / 6);
   CHECK(eight.loss == Approx(one.loss).epsilon(1e-5));
 }
