@@ -1,10 +1,13 @@
 """Peers of veomni's shared layers, in PyTorch over gloo: a MoE layer whose experts two ranks share, and Ulysses attention.
 
     parallel_layers.py moe|ulysses --seconds 5      starts two ranks of one thread; prints {"ms": median} of forward and backward
+    parallel_layers.py compare [--rounds 3]         veomni's and these in turn; a table, and build/bench/layers.md
 """
 import argparse
 import json
 import os
+import pathlib
+import re
 import socket
 import statistics
 import subprocess
@@ -88,11 +91,40 @@ def measure(what, seconds, rank):
     return 1e3 * statistics.median(times[3:])
 
 
+def compare(rounds, seconds):
+    root = pathlib.Path(__file__).resolve().parents[2]
+    env = dict(os.environ, OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    times = {}
+    for _ in range(rounds):
+        ours = subprocess.run(["mpirun", "-n", str(RANKS), root / "build/release/bin/test_mpi", "[layers]"], env=env,
+                              capture_output=True, text=True, check=True).stdout
+        for name, ms in re.findall(r'{"(\w+)": ([\d.]+)}', ours):
+            times.setdefault(name, []).append(float(ms))
+        for what in ("moe", "ulysses"):
+            theirs = subprocess.run([sys.executable, __file__, what, "--seconds", str(seconds)], env=env, capture_output=True,
+                                    text=True, check=True).stdout
+            times.setdefault("torch_" + what, []).append(json.loads(theirs.strip().split("\n")[-1])["ms"])
+    best = {name: statistics.median(values) for name, values in times.items()}
+    lines = ["| forward and backward, 2 ranks × 1 thread | veomni, ms | plain (no overlap), ms | PyTorch over gloo, ms | veomni is |",
+             "|---|---|---|---|---|"]
+    for what, title in (("moe", "MoE layer, experts shared"), ("ulysses", "Ulysses attention")):
+        ours, theirs = best[what + "_overlap"], best["torch_" + what]
+        lines.append(f"| {title} | {ours:.1f} | {best[what]:.1f} | {theirs:.1f} | {theirs / ours:.2f} × |")
+    out = root / "build/bench"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "layers.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["moe", "ulysses"])
+    parser.add_argument("what", choices=["moe", "ulysses", "compare"])
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    if options.what == "compare":
+        return compare(options.rounds, options.seconds)
     if "PEER_RANK" not in os.environ:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
