@@ -54,7 +54,8 @@ Key parallel_key() {
             .default_value = true},
            {.name = "expert",
             .type = Type::integer,
-            .doc = "ranks among shard × sequence that share the experts of a layer; must divide them",
+            .doc =
+                "ranks among shard × sequence that share the experts of a layer; must divide them",
             .default_value = 1,
             .minimum = 1,
             .maximum = 1 << 20},

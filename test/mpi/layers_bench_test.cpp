@@ -43,7 +43,8 @@ TEST_CASE("bench: a MoE layer whose experts two ranks share", "[.layers]") {
              down = (at::randn({kExperts / 2, kDim, kWidth}) * 0.02).requires_grad_(),
              x = at::randn({kTokens, kDim}).requires_grad_(),
              gates = at::rand({kTokens, kChoices}).requires_grad_();
-  const auto chosen = at::rand({kTokens, kExperts}).argsort(int64_t{1}, false).narrow(1, 0, kChoices).contiguous();
+  const auto chosen =
+      at::rand({kTokens, kExperts}).argsort(int64_t{1}, false).narrow(1, 0, kChoices).contiguous();
   for (const bool overlap : {false, true})
     report(overlap ? "moe_overlap" : "moe", [&] {
       return expert_parallel(
