@@ -16,6 +16,25 @@ namespace {
 const std::set<std::string> kOurs = {"llama",   "mistral", "qwen2",    "qwen3",     "qwen3_moe",
                                      "mixtral", "gpt2",    "gpt_neox", "qwen2_5_vl"};
 
+/// Every rank encodes all images, and the first one's embeddings are those that are used.
+void share_embeddings(EncoderInput& input, int64_t row_tokens, SequencePlace place) {
+  std::vector<int64_t> out, mine;
+  const auto places = input.rows;
+  input.send_counts.assign(static_cast<size_t>(place.size), 0);
+  input.receive_counts = input.send_counts;
+  for (int owner = 0; owner < place.size; ++owner)
+    for (int64_t i = 0; i < places.size(0); ++i) {
+      const auto token = places[i].item<int64_t>();
+      if (place.owner(row_tokens, token) != owner) continue;
+      if (place.rank == 0) out.push_back(i), ++input.send_counts[static_cast<size_t>(owner)];
+      if (place.rank != owner) continue;
+      mine.push_back(token - place.begin(row_tokens));
+      ++input.receive_counts[0];
+    }
+  input.send_rows = at::tensor(out, at::kLong);
+  input.rows = at::tensor(mine, at::kLong);
+}
+
 /// The share of a row's tokens that this rank has.
 Batch share_of(const Batch& row, SequencePlace place) {
   Batch share = row;
@@ -24,6 +43,7 @@ Batch share_of(const Batch& row, SequencePlace place) {
     *x = x->slice(0, begin, end);
   share.text_labels = (share.labels != kIgnore).sum().item<int64_t>();
   share.place = place;
+  for (auto& input : share.encoders) share_embeddings(input, row.row_tokens(), place);
   return share;
 }
 
