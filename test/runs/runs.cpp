@@ -30,9 +30,9 @@ Finished run_veomni(const std::vector<std::string>& arguments, int mpirun_ranks)
   return run_program(veomni_command(arguments, mpirun_ranks), rank_environment());
 }
 
-std::string layout(int replicate, int shard, int sequence) {
-  return fmt::format(R"(parallel={{"replicate":{},"shard":{},"sequence":{}}})", replicate, shard,
-                     sequence);
+std::string layout(int replicate, int shard, int sequence, int expert) {
+  return fmt::format(R"(parallel={{"replicate":{},"shard":{},"sequence":{},"expert":{}}})",
+                     replicate, shard, sequence, expert);
 }
 
 std::vector<Json> step_lines(const std::filesystem::path& run) {

@@ -20,7 +20,7 @@ const std::vector<std::string>& rank_environment();
 Finished run_veomni(const std::vector<std::string>& arguments, int mpirun_ranks = 0);
 
 /// parallel={"replicate":R,"shard":S}
-std::string layout(int replicate, int shard, int sequence = 1);
+std::string layout(int replicate, int shard, int sequence = 1, int expert = 1);
 
 /// Lines of a run's metrics.jsonl that hold a step's loss.
 std::vector<Json> step_lines(const std::filesystem::path& run);
