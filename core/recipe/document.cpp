@@ -13,6 +13,16 @@ namespace veomni {
 
 namespace {
 
+/// Keys and values of the file stand in messages: what would move the terminal's cursor is shown by its number.
+std::string on_one_line(const std::string& message) {
+  std::string line;
+  for (const char c : message) {
+    const auto byte = static_cast<unsigned char>(c);
+    line += byte < 0x20 || byte == 0x7F ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return line;
+}
+
 std::string pointer_of(const Path& path) {
   std::string pointer;
   for (const std::string& step : path) pointer = json_pointer_child(pointer, step);
@@ -146,12 +156,12 @@ std::string Document::place(const Path& path, bool of_key) const {
 
 void Document::fail_key(const Path& path, const std::string& message) const {
   const std::string topic = path.empty() ? "" : dotted(path) + ": ";
-  throw ConfigError(fmt::format("{}: {}{}", place(path, true), topic, message));
+  throw ConfigError(on_one_line(fmt::format("{}: {}{}", place(path, true), topic, message)));
 }
 
 void Document::fail_value(const Path& path, const std::string& message) const {
   const std::string topic = path.empty() ? "" : dotted(path) + ": ";
-  throw ConfigError(fmt::format("{}: {}{}", place(path, false), topic, message));
+  throw ConfigError(on_one_line(fmt::format("{}: {}{}", place(path, false), topic, message)));
 }
 
 void Document::fail_located(const Path& fallback, const std::string& message) const {
@@ -172,7 +182,8 @@ void Document::fail_located(const Path& fallback, const std::string& message) co
     path.push_back(step);
     rest.erase(0, std::min(rest.size(), step.size() + 1));
   }
-  throw ConfigError(fmt::format("{}: {}", place(path.empty() ? fallback : path, false), message));
+  throw ConfigError(
+      on_one_line(fmt::format("{}: {}", place(path.empty() ? fallback : path, false), message)));
 }
 
 }  // namespace veomni

@@ -125,6 +125,8 @@ const std::vector<Row> kWrongReferences{
      "parallel.sequence: 3 must divide model.base.num_attention_heads = 4; it can be 1, 2, 4"},
     {R"("output")", R"("parallel": { "expert": 2 }, "output")", "2",
      "parallel.expert: 2 ranks would share experts, but the base model has none"},
+    {R"("num_key_value_heads": 2)", R"("num_key_value_heads": 2, "head\u0007_dim": 8)", "",
+     R"(model.base.head\x07_dim: unknown key; did you mean 'head_dim'?)"},
     {R"("num_key_value_heads": 2)", R"("head_dim": 33)", "33",
      "model.base.head_dim: head_dim is 33"},
     {R"("num_key_value_heads": 2)", R"("num_experts_per_tok": 2)", R"("num_experts_per_tok")",
