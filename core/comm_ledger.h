@@ -28,7 +28,6 @@ class CommLedger {
   };
 
   void add(const std::string& axis, const std::string& call, const CommCount& count);
-  const std::map<Key, CommCount>& counts() const { return counts_; }
   double exposed() const;
   void clear() { counts_.clear(); }
 

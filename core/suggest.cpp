@@ -63,4 +63,11 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
                      known.size() > kListed ? ", …" : "");
 }
 
+std::string divisors(int64_t number) {
+  std::string text;
+  for (int64_t d = 1; d <= number; ++d)
+    if (number % d == 0) text += (text.empty() ? "" : ", ") + std::to_string(d);
+  return text;
+}
+
 }  // namespace veomni

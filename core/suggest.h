@@ -1,6 +1,7 @@
 #pragma once
 // "Did you mean": the known name closest to a mistyped one.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,5 +19,8 @@ std::string closest(std::string_view name, const std::vector<std::string>& known
 /// `; did you mean 'steps'?`, or `; known: a, b, c` when nothing is close, or empty when nothing is
 /// known.
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& known);
+
+/// `1, 2, 4`: what divides `number`, for what must.
+std::string divisors(int64_t number);
 
 }  // namespace veomni

@@ -1,5 +1,3 @@
-#include <fmt/ranges.h>
-
 #include <set>
 
 #include "core/error.h"
@@ -10,13 +8,6 @@
 namespace veomni {
 
 namespace {
-
-std::vector<int64_t> divisors(int64_t number) {
-  std::vector<int64_t> found;
-  for (int64_t d = 1; d <= number; ++d)
-    if (number % d == 0) found.push_back(d);
-  return found;
-}
 
 using Kind = SpecRegistry::Kind;
 
@@ -131,7 +122,7 @@ void check_axes(const Recipe& recipe, const Document& document) {
     if (parts % ranks == 0) return;
     document.fail_value({"parallel", axis},
                         fmt::format("{} must divide model.base.{} = {}; it can be {}", ranks, key,
-                                    parts, fmt::join(divisors(parts), ", ")));
+                                    parts, divisors(parts)));
   };
   check("sequence", recipe.parallel.sequence, "num_attention_heads",
         recipe.base.num_attention_heads);

@@ -75,7 +75,6 @@ Block::Block(const UnitSpec& unit, const BlockConfig& config, ParallelContext& c
       at_(block_parameters(config)),
       unit_(unit.name, unit.parameters, context),
       experts_(make_experts(unit.name + ".", config, context)),
-      ledger_(context.ledger),
       expert_share_{context.expert, context.overlap, context.ledger} {}
 
 std::vector<Unit*> Block::units() {
@@ -142,7 +141,7 @@ at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,
   const auto q_weight = config_.qk_norm ? weights[at_.q_norm] : at::Tensor();
   const auto k_weight = config_.qk_norm ? weights[at_.k_norm] : at::Tensor();
   if (row.share != nullptr) {
-    const CommUnit counted(ledger_, unit_.name() + ".self_attn");
+    const CommUnit counted(row.share->ledger, unit_.name() + ".self_attn");
     const AttentionWeights all{weights[at_.qkv.weight], qkv_bias(weights), q_weight, k_weight};
     return linear(shared_attention(x, all, row, attention_shape()), weights, at_.output);
   }
@@ -168,7 +167,7 @@ at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x,
 at::Tensor Block::experts(const at::Tensor& x, const at::Tensor& gates,
                           const at::Tensor& chosen) const {
   auto weights = experts_->enter();
-  const CommUnit counted(ledger_, experts_->name());
+  const CommUnit counted(expert_share_.ledger, experts_->name());
   const auto run = [&](const at::Tensor& rows, const at::Tensor& row_gates,
                        const at::Tensor& row_chosen) {
     return kernels::moe_experts(rows, row_gates, row_chosen, weights[0], weights[1]);

@@ -78,7 +78,6 @@ class Block {
   BlockParameters at_;
   Unit unit_;
   std::unique_ptr<Unit> experts_;  ///< null: dense
-  CommLedger* ledger_;
   ExpertShare expert_share_;
 };
 

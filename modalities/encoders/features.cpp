@@ -30,7 +30,6 @@ class Features : public Encoder {
 
   at::Tensor lm_encode(const EncoderInput& input, const Pass& pass) override {
     auto weights = unit_.enter();
-    touches_ = !input.dummy;
     auto out = rows(weights, input, pass);
     if (!layout_.lists.empty()) out = with_lists(weights, out, input);
     return weights.leave(out);
@@ -54,7 +53,8 @@ class Features : public Encoder {
   }
 
   /// One lookup a table: ids [R, C] → [R, Σ dims of the columns], columns in order.
-  at::Tensor embed_columns(const at::Tensor& ids) {
+  at::Tensor embed_columns(const EncoderInput& input) {
+    const at::Tensor& ids = input.arrays[1];
     std::vector<at::Tensor> pieces(column_tables_.size());
     std::map<Table*, std::vector<int64_t>> columns;
     for (size_t c = 0; c < column_tables_.size(); ++c) {
@@ -64,8 +64,8 @@ class Features : public Encoder {
       const auto count = static_cast<int64_t>(members.size());
       const auto chosen =
           count == ids.size(1) ? ids : ids.index_select(1, at::tensor(members, at::kLong));
-      const auto found =
-          source->lookup(chosen.reshape({-1}), touches_).view({ids.size(0), count * source->dim()});
+      const auto found = source->lookup(chosen.reshape({-1}), !input.dummy)
+                             .view({ids.size(0), count * source->dim()});
       if (columns.size() == 1) return found;
       for (int64_t i = 0; i < count; ++i) {
         pieces[members[i]] = found.narrow(1, i * source->dim(), source->dim());
@@ -77,7 +77,7 @@ class Features : public Encoder {
   at::Tensor rows(const UnitUse& weights, const EncoderInput& input, const Pass& pass) {
     auto x = input.arrays[0];
     if (!column_tables_.empty()) {
-      const auto embedded = embed_columns(input.arrays[1]);
+      const auto embedded = embed_columns(input);
       x = x.size(1) == 0 ? embedded : at::cat({x.to(embedded.device()), embedded}, 1);
     }
     x = x.to(weights[0].options());
@@ -113,8 +113,9 @@ class Features : public Encoder {
         weights[2 * layers_ + 2 + layout_.lists.size()].index_select(0, columns.to(rows.device()));
     for (size_t list = 0; list < layout_.lists.size(); ++list) {
       const auto mine = (columns == static_cast<int64_t>(list)).nonzero().squeeze(1);
-      const auto embedded =
-          list_tables_[list]->lookup(ids.index_select(0, mine), touches_).to(rows.scalar_type());
+      const auto embedded = list_tables_[list]
+                                ->lookup(ids.index_select(0, mine), !input.dummy)
+                                .to(rows.scalar_type());
       elements = elements.index_add(0, mine.to(rows.device()),
                                     kernels::linear(embedded, weights[2 * layers_ + 2 + list], {}));
     }
@@ -138,7 +139,6 @@ class Features : public Encoder {
   double dropout_;
   Unit unit_;
   std::unique_ptr<Table> own_table_;
-  bool touches_ = true;  ///< of the forward under way: rows of tables
   std::vector<Table*> column_tables_, list_tables_;
 };
 

@@ -1,21 +1,10 @@
 #include "parallel/plan/mesh_shape.h"
 
-#include <fmt/ranges.h>
-
-#include <string>
-#include <vector>
-
 #include "core/error.h"
+#include "core/suggest.h"
 
 namespace veomni {
 namespace {
-
-std::string divisors(int number) {
-  std::vector<int> found;
-  for (int d = 1; d <= number; ++d)
-    if (number % d == 0) found.push_back(d);
-  return fmt::format("{}", fmt::join(found, ", "));
-}
 
 /// What fits instead: shard changed where the other axes allow it.
 std::string nearest(const MeshShape& shape, int world) {

@@ -7,7 +7,7 @@
 #include "kernels/reference.h"
 #include "parallel/comm/thread.h"
 #include "parallel/expert/expert_parallel.h"
-#include "support/tiny_run.h"
+#include "support/same_run.h"
 
 using namespace veomni;
 using namespace veomni::test;
@@ -19,18 +19,9 @@ struct Layout {
 };
 
 void check_equal(const RunOutcome& many, const RunOutcome& one) {
-  REQUIRE(many.steps.size() == one.steps.size());
-  for (size_t s = 0; s < one.steps.size(); ++s) {
-    INFO("step " << s + 1);
-    CHECK(many.steps[s]["loss"].get<double>() ==
-          Approx(one.steps[s]["loss"].get<double>()).epsilon(1e-5));
-    CHECK(many.steps[s]["grad_norm"].get<double>() ==
-          Approx(one.steps[s]["grad_norm"].get<double>()).epsilon(1e-5));
-  }
-  for (const auto& [name, gradient] : one.gradients) {
-    INFO(name);
-    CHECK(relative_difference(many.gradients.at(name), gradient) < 1e-5);
-  }
+  check_steps(many, one, "loss", 1e-5);
+  check_steps(many, one, "grad_norm", 1e-5);
+  check_gradients(many, one, 1e-5);
 }
 
 /// One MoE layer by `ranks` of them: each has its own tokens, all of the same experts' weights.

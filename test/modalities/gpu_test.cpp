@@ -1,7 +1,7 @@
 // The whole program's arithmetic on a GPU, against the same run on the CPU. Ranks are threads that share the GPU.
 #include <catch2/catch.hpp>
 
-#include "support/tiny_run.h"
+#include "support/same_run.h"
 
 using namespace veomni;
 using namespace veomni::test;
@@ -10,23 +10,6 @@ namespace {
 
 std::string write_recipe(const std::string& kind, const TempDir& folder) {
   return kind == "omni" ? write_omni_recipe(folder.path()) : write_moe_recipe(folder.path());
-}
-
-void check_losses(const RunOutcome& got, const RunOutcome& want, double tolerance) {
-  REQUIRE(got.steps.size() == want.steps.size());
-  for (size_t s = 0; s < want.steps.size(); ++s) {
-    INFO("step " << s + 1);
-    CHECK(got.steps[s]["tokens"] == want.steps[s]["tokens"]);
-    CHECK(got.steps[s]["loss"].get<double>() ==
-          Approx(want.steps[s]["loss"].get<double>()).epsilon(tolerance));
-  }
-}
-
-void check_gradients(const RunOutcome& got, const RunOutcome& want, double tolerance) {
-  for (const auto& [name, gradient] : want.gradients) {
-    INFO(name);
-    CHECK(relative_difference(got.gradients.at(name), gradient) < tolerance);
-  }
 }
 
 }  // namespace
@@ -39,11 +22,9 @@ TEST_CASE("gpu: losses and first gradients are the CPU's, on 1, 2 and 4 ranks", 
   const auto gpu =
       run_recipe(recipe, {.overrides = {"output=gpu"}, .keep_gradients = true, .device = "cuda"});
   INFO(kind);
-  check_losses(gpu, cpu, 1e-4);
+  check_steps(gpu, cpu, "loss", 1e-4);
   check_gradients(gpu, cpu, 2e-5);
-  for (const auto& [source, metrics] : cpu.evaluation.items())
-    CHECK(gpu.evaluation[source]["loss"].get<double>() ==
-          Approx(metrics["loss"].get<double>()).epsilon(1e-3));
+  check_evaluation(gpu, cpu, 1e-3);
   struct Layout {
     int replicate, shard;
   };
@@ -54,7 +35,7 @@ TEST_CASE("gpu: losses and first gradients are the CPU's, on 1, 2 and 4 ranks", 
                                           .overrides = {"output=many"},
                                           .keep_gradients = true,
                                           .device = "cuda"});
-    check_losses(many, gpu, 1e-5);
+    check_steps(many, gpu, "loss", 1e-5);
     check_gradients(many, gpu, 1e-5);
     std::filesystem::remove_all(folder.path() / "many");
   }
@@ -85,7 +66,7 @@ TEST_CASE("gpu: dropout draws the CPU's mask", "[.gpu]") {
                        .device = device});
   };
   const auto cpu = run("cpu");
-  check_losses(run("cuda"), cpu, 1e-4);
+  check_steps(run("cuda"), cpu, "loss", 1e-4);
 }
 
 TEST_CASE("gpu: bf16 trains like fp32", "[.gpu]") {
@@ -96,7 +77,7 @@ TEST_CASE("gpu: bf16 trains like fp32", "[.gpu]") {
                                .device = "cuda"});
   };
   const auto fp32 = run("fp32");
-  check_losses(run("bf16"), fp32, 2e-2);
+  check_steps(run("bf16"), fp32, "loss", 2e-2);
 }
 
 TEST_CASE("gpu: a run stopped on one device goes on on the other", "[.gpu]") {

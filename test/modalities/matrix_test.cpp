@@ -3,7 +3,7 @@
 #include <fstream>
 
 #include "parallel/plan/mesh_shape.h"
-#include "support/tiny_run.h"
+#include "support/same_run.h"
 
 using namespace veomni;
 using namespace veomni::test;
@@ -53,17 +53,9 @@ std::vector<MeshShape> shapes(bool experts) {
 }
 
 void check_equal(const RunOutcome& many, const RunOutcome& one) {
-  REQUIRE(many.steps.size() == one.steps.size());
-  double worst = 0;
-  for (size_t s = 0; s < one.steps.size(); ++s)
-    for (const char* key : {"loss", "grad_norm"})
-      worst = std::max(
-          worst, std::abs(many.steps[s][key].get<double>() / one.steps[s][key].get<double>() - 1));
-  CHECK(worst < 1e-5);
-  for (const auto& [name, gradient] : one.gradients) {
-    INFO(name);
-    CHECK(relative_difference(many.gradients.at(name), gradient) < 1e-5);
-  }
+  check_steps(many, one, "loss", 1e-5);
+  check_steps(many, one, "grad_norm", 1e-5);
+  check_gradients(many, one, 1e-5);
 }
 
 void check_matrix(const std::string& kind, bool accumulate, const std::string& device) {

@@ -1,7 +1,7 @@
 // Ulysses: ranks that share the tokens of a pack compute what one rank does.
 #include <catch2/catch.hpp>
 
-#include "support/tiny_run.h"
+#include "support/same_run.h"
 
 using namespace veomni;
 using namespace veomni::test;
@@ -17,24 +17,10 @@ struct Layout {
 };
 
 void check_equal(const RunOutcome& many, const RunOutcome& one) {
-  REQUIRE(many.steps.size() == one.steps.size());
-  for (size_t s = 0; s < one.steps.size(); ++s) {
-    INFO("step " << s + 1);
-    CHECK(many.steps[s]["tokens"] == one.steps[s]["tokens"]);
-    CHECK(many.steps[s]["loss"].get<double>() ==
-          Approx(one.steps[s]["loss"].get<double>()).epsilon(1e-5));
-    CHECK(many.steps[s]["grad_norm"].get<double>() ==
-          Approx(one.steps[s]["grad_norm"].get<double>()).epsilon(1e-5));
-  }
-  for (const auto& [name, gradient] : one.gradients) {
-    INFO(name);
-    CHECK(relative_difference(many.gradients.at(name), gradient) < 1e-5);
-  }
-  for (const auto& [source, metrics] : one.evaluation.items()) {
-    INFO(source);
-    CHECK(many.evaluation[source]["loss"].get<double>() ==
-          Approx(metrics["loss"].get<double>()).epsilon(1e-4));
-  }
+  check_steps(many, one, "loss", 1e-5);
+  check_steps(many, one, "grad_norm", 1e-5);
+  check_gradients(many, one, 1e-5);
+  check_evaluation(many, one, 1e-4);
 }
 
 }  // namespace
