@@ -15,9 +15,11 @@ constexpr int64_t kMessageBytes = int64_t{1} << 30;  // counts of MPI are int
 
 // No destructor frees the group: that is collective in MPI, and after an error nobody may wait for
 // peers.
-MpiCommunicator::MpiCommunicator(std::string name, MPI_Comm group, MpiProgress& progress)
-    : name_(std::move(name)), group_(group), progress_(progress) {
-  check_mpi(MPI_Comm_set_errhandler(group_, MPI_ERRORS_RETURN), name_, "MPI_Comm_set_errhandler");
+MpiCommunicator::MpiCommunicator(std::string name, MPI_Comm group, const MpiTransports& transports)
+    : name_(std::move(name)),
+      group_(group),
+      transports_(transports),
+      progress_(transports.messages) {
   check_mpi(MPI_Comm_rank(group_, &rank_), name_, "MPI_Comm_rank");
   check_mpi(MPI_Comm_size(group_, &size_), name_, "MPI_Comm_size");
 }
@@ -81,7 +83,7 @@ std::unique_ptr<Work> MpiCommunicator::start_all_gather(at::Tensor& out, const a
   check_all_gather(out, in, size_);
   if (size_ == 1) return copied(out, in);
   const at::Tensor from = staged(in, false);
-  const at::Tensor all = out.is_cpu() ? plain(out) : at::empty({out.numel()}, from.options());
+  const at::Tensor all = place_for(out, from);
   const auto ranks = static_cast<size_t>(size_);
   const auto bytes = static_cast<int64_t>(from.nbytes());
   Route route{.send = bytes_of(from),
@@ -94,7 +96,7 @@ std::unique_ptr<Work> MpiCommunicator::start_all_gather(at::Tensor& out, const a
   char* own = route.receive + route.receive_starts[static_cast<size_t>(rank_)];
   if (bytes > 0 && own != route.send) std::memcpy(own, route.send, static_cast<size_t>(bytes));
   auto work = begin(operation("all_gather", {from, all}), std::move(route));
-  static_cast<Started&>(*work).deliver(out, all);
+  static_cast<Started&>(*work).delivery.set(out, all);
   return work;
 }
 
@@ -107,7 +109,7 @@ std::unique_ptr<Work> MpiCommunicator::start_all_to_all(
               " sends itself ", send_counts[self], " elements but expects ", receive_counts[self]);
   if (size_ == 1) return copied(out, in);
   const at::Tensor from = staged(in, false);
-  const at::Tensor all = out.is_cpu() ? plain(out) : at::empty({out.numel()}, from.options());
+  const at::Tensor all = place_for(out, from);
   Route route{.send = bytes_of(from), .receive = bytes_of(all), .tag = next_tag() + kAllToAll};
   for (const int64_t count : send_counts) route.send_bytes.push_back(count * from.element_size());
   for (const int64_t count : receive_counts) {
@@ -120,7 +122,7 @@ std::unique_ptr<Work> MpiCommunicator::start_all_to_all(
                 static_cast<size_t>(route.send_bytes[self]));
   }
   auto work = begin(operation("all_to_all", {from, all}), std::move(route));
-  static_cast<Started&>(*work).deliver(out, all);
+  static_cast<Started&>(*work).delivery.set(out, all);
   return work;
 }
 
@@ -141,7 +143,7 @@ std::unique_ptr<Work> MpiCommunicator::start_broadcast(at::Tensor& tensor, int r
     }
   });
   auto work = std::make_unique<Started>(*this, std::move(op));
-  work->deliver(tensor, data);
+  work->delivery.set(tensor, data);
   return work;
 }
 
@@ -158,12 +160,12 @@ void MpiCommunicator::barrier() {
 
 std::unique_ptr<Communicator> MpiCommunicator::split(int colour, const std::string& name) {
   require<CommError>(colour >= 0, "{}: colour {} is negative", where("split"), colour);
-  std::unique_ptr<MpiCommunicator> child;
+  std::unique_ptr<Communicator> child;
   progress_.alone(
       [&] {
         MPI_Comm group = MPI_COMM_NULL;
         check_mpi(MPI_Comm_split(group_, colour, rank_, &group), where("split"), "MPI_Comm_split");
-        child = std::make_unique<MpiCommunicator>(name, group, progress_);
+        child = make_group(name, group, transports_);
       },
       timeout());
   child->set_timeout(timeout());

@@ -6,14 +6,15 @@
 
 #include "core/communicator.h"
 #include "parallel/comm/mpi_api.h"
+#include "parallel/comm/mpi_group.h"
 #include "parallel/comm/mpi_progress.h"
 
 namespace veomni::comm {
 
 class MpiCommunicator final : public Communicator {
  public:
-  /// `progress` outlives it. The group is freed by MPI_Finalize.
-  MpiCommunicator(std::string name, MPI_Comm group, MpiProgress& progress);
+  /// The group is freed by MPI_Finalize.
+  MpiCommunicator(std::string name, MPI_Comm group, const MpiTransports& transports);
 
   const std::string& name() const override { return name_; }
   int rank() const override { return rank_; }
@@ -53,6 +54,7 @@ class MpiCommunicator final : public Communicator {
 
   std::string name_;
   MPI_Comm group_;
+  MpiTransports transports_;
   MpiProgress& progress_;
   int rank_ = 0, size_ = 1;
   int tag_ = 0;

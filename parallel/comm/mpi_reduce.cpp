@@ -116,7 +116,7 @@ std::unique_ptr<Work> MpiCommunicator::start_all_reduce(at::Tensor& tensor) {
   } else {
     work = bytes <= kTreeBytes ? all_reduce_by_tree(sum) : all_reduce_by_pieces(sum);
   }
-  static_cast<Started&>(*work).deliver(tensor, sum);
+  static_cast<Started&>(*work).delivery.set(tensor, sum);
   return work;
 }
 
@@ -124,12 +124,11 @@ std::unique_ptr<Work> MpiCommunicator::start_reduce_scatter(at::Tensor& out, con
   check_reduce_scatter(out, in, size_);
   if (size_ == 1) return copied(out, in);
   const at::Tensor from = staged(in, true);
-  const bool direct = out.is_cpu() && out.scalar_type() == from.scalar_type();
-  const at::Tensor sum = direct ? plain(out) : at::empty({out.numel()}, from.options());
+  const at::Tensor sum = place_for(out, from);
   std::vector<int64_t> counts(static_cast<size_t>(size_), out.numel());
   auto work = scatter_and_sum(
       {"reduce_scatter", from, sum, std::move(counts), next_tag() + kReduceScatter}, nullptr);
-  static_cast<Started&>(*work).deliver(out, sum);
+  static_cast<Started&>(*work).delivery.set(out, sum);
   return work;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
-// What the collectives of MpiCommunicator share: routes of bytes, tags, staging, works.
+// What the collectives of MpiCommunicator share: routes of bytes, tags, works.
 
 #include "parallel/comm/mpi_communicator.h"
+#include "parallel/comm/staging.h"
 
 namespace veomni::comm {
 
@@ -15,26 +16,6 @@ enum Tag {
   kAllGather = 8,
   kAllToAll = 10
 };
-
-inline char* bytes_of(const at::Tensor& tensor) {
-  return static_cast<char*>(tensor.mutable_data_ptr());
-}
-
-/// The same memory without autograd's bookkeeping: collectives write raw memory.
-inline at::Tensor plain(const at::Tensor& tensor) { return tensor.variable_data(); }
-
-/// What MPI works on: host memory, and f32 where bf16 is summed.
-inline at::Tensor staged(const at::Tensor& tensor, bool sums) {
-  const bool widen = sums && tensor.scalar_type() == at::kBFloat16;
-  if (tensor.is_cpu() && !widen) return plain(tensor);
-  return plain(tensor).to(at::kCPU, widen ? at::kFloat : tensor.scalar_type());
-}
-
-inline std::vector<int64_t> starts_of(const std::vector<int64_t>& counts) {
-  std::vector<int64_t> starts(counts.size(), 0);
-  for (size_t i = 1; i < counts.size(); ++i) starts[i] = starts[i - 1] + counts[i - 1];
-  return starts;
-}
 
 /// Bytes between this rank and each other one; its own part is not moved.
 struct MpiCommunicator::Route {
@@ -51,20 +32,11 @@ struct MpiCommunicator::Started : Work {
       : owner(its_owner), operation(std::move(its_operation)) {}
   void wait() override {
     owner.wait(*operation);
-    if (!target.defined()) return;
-    const at::NoGradGuard no_grad;
-    target.copy_(result.view_as(target));
-    target.reset();
-  }
-  /// The result goes to `out` at the end, unless it is there already.
-  void deliver(const at::Tensor& out, const at::Tensor& from) {
-    if (out.data_ptr() == from.data_ptr()) return;
-    target = plain(out);
-    result = from;
+    delivery.deliver();
   }
   MpiCommunicator& owner;
   std::shared_ptr<MpiOperation> operation;
-  at::Tensor target, result;
+  Delivery delivery;
 };
 
 }  // namespace veomni::comm

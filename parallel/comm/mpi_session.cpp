@@ -5,8 +5,9 @@
 #include "core/error.h"
 #include "parallel/comm/mpi.h"
 #include "parallel/comm/mpi_api.h"
-#include "parallel/comm/mpi_communicator.h"
+#include "parallel/comm/mpi_group.h"
 #include "parallel/comm/mpi_progress.h"
+#include "parallel/comm/shared_group.h"
 
 namespace veomni {
 namespace {
@@ -27,6 +28,15 @@ void prefer_shared_memory() {
   if (world == nullptr) setenv("OMPI_MCA_ess_singleton_isolated", "1", kKeep);
 }
 
+/// VEOMNI_SHARED_MEMORY=0: ranks of one machine exchange messages of MPI like those of several.
+bool shares_memory() {
+  const char* setting = std::getenv("VEOMNI_SHARED_MEMORY");
+  const std::string text = setting == nullptr ? "" : setting;
+  require<ConfigError>(text.empty() || text == "0" || text == "1",
+                       "VEOMNI_SHARED_MEMORY: '{}' is neither 0 nor 1", text);
+  return text != "0";
+}
+
 void initialise() {
   int initialised = 0;
   comm::check_mpi(MPI_Initialized(&initialised), "mpi", "MPI_Initialized");
@@ -43,8 +53,9 @@ void initialise() {
 }  // namespace
 
 struct MpiSession::State {
-  comm::MpiProgress progress;
-  std::unique_ptr<comm::MpiCommunicator> world;
+  comm::MpiProgress messages;
+  comm::SharedProgress shared;
+  std::unique_ptr<Communicator> world;
   int local_rank = 0, local_size = 1;
 };
 
@@ -64,8 +75,8 @@ MpiSession::MpiSession() {
   comm::check_mpi(MPI_Comm_rank(node, &state_->local_rank), "mpi", "MPI_Comm_rank");
   comm::check_mpi(MPI_Comm_size(node, &state_->local_size), "mpi", "MPI_Comm_size");
   comm::check_mpi(MPI_Comm_free(&node), "mpi", "MPI_Comm_free");
-  state_->world =
-      std::make_unique<comm::MpiCommunicator>("world", MPI_COMM_WORLD, state_->progress);
+  state_->world = comm::make_group("world", MPI_COMM_WORLD,
+                                   {state_->messages, state_->shared, shares_memory()});
 }
 
 MpiSession::~MpiSession() = default;
@@ -75,7 +86,7 @@ int MpiSession::local_rank() const { return state_->local_rank; }
 int MpiSession::local_size() const { return state_->local_size; }
 
 void MpiSession::close() {
-  require<CommError>(state_->progress.stop(), "mpi: close with operations still under way");
+  require<CommError>(state_->messages.stop(), "mpi: close with operations still under way");
   comm::check_mpi(MPI_Finalize(), "mpi", "MPI_Finalize");
 }
 
