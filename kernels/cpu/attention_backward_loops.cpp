@@ -7,44 +7,53 @@ namespace {
 
 /// What backward keeps for a whole sample beside Head.
 struct Gradients {
-  const float *keys, *value_panels;
-  float *d_keys, *d_values;  // [L in whole panels, Hp]
+  float *d_keys, *d_values;  // [L in whole tiles, Hp]
   float* d_weights;          // [2H] or null
 };
 
-/// d_out rows of the block, and delta = Σ_h d_out · out, the row sums of P ∘ dP.
+/// Of the block's queries: largest exponent, inverse denominator, and delta = Σ_h d_out · out, the row sums of P ∘ dP.
+struct QueryState {
+  float top[kQueries], inverse[kQueries], delta[kQueries];
+};
+
+/// d_out rows of the block and what softmax's gradient takes of each query. Past the sample: zeros, whose probability
+/// is 0 too.
 template <class T>
 void load_d_outputs(const Head<T>& head, int64_t q0, int64_t query_head, float* rows,
-                    float* delta) {
+                    QueryState& state) {
   const int64_t count = smaller(kQueries, head.length - q0);
   for (int64_t r = 0; r < count; ++r) {
     const int64_t offset = head.out_offset(q0 + r, query_head);
     const T* d_out = static_cast<const T*>(head.args.d_out) + offset;
-    const T* out = static_cast<const T*>(head.args.out) + offset;
     copy_row(d_out, head.dim, head.padded, rows + r * head.padded);
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t h = 0; h < head.dim; ++h) sum += to_float(d_out[h]) * to_float(out[h]);
-    delta[r] = sum;
+    state.delta[r] = dot_row(d_out, static_cast<const T*>(head.args.out) + offset, head.dim);
+    const float* softmax = head.softmax(q0 + r, query_head);
+    state.top[r] = softmax[0];
+    state.inverse[r] = softmax[1];
   }
+  for (int64_t r = count; r < kQueries; ++r) state.top[r] = state.inverse[r] = state.delta[r] = 0;
   clear(rows + count * head.padded, (kQueries - count) * head.padded);
 }
 
-/// scores → P, d_scores (dP) → dS = P ∘ (dP − delta); the first `count` columns count, the others become 0.
-/// softmax: the row's largest exponent and the inverse of its denominator.
-inline void softmax_backward_row(float* scores, float* d_scores, int64_t count, int64_t width,
-                                 const float* softmax, float delta) {
-  const int64_t whole = round_up(count, kLanes);
-  const float top = softmax[0], inverse = softmax[1];
-  for (int64_t k = 0; k < whole; k += kLanes) {
-    const Vec p = exponential2(load(scores + k) - top) * inverse;
-    save(scores + k, p);
-    save(d_scores + k, p * (load(d_scores + k) - delta));
-  }
-  for (int64_t k = count; k < whole; ++k) scores[k] = d_scores[k] = 0;
-  for (int64_t k = whole; k < width; k += kLanes) {
-    save(scores + k, Vec{});
-    save(d_scores + k, Vec{});
+/// scores [keys, B] → P, d_scores (dP) → dS = P ∘ (dP − delta); both 0 where a query may not see the key.
+template <class T>
+void softmax_backward_block(const Head<T>& head, int64_t q0, int64_t k0, int64_t keys,
+                            const QueryState& state, float* scores, float* d_scores) {
+  const int64_t open = head.args.causal ? smaller(keys, larger(0, q0 + 1 - k0)) : keys;
+  for (int v = 0; v < kQueryVectors; ++v) {
+    const Vec top = load(state.top + v * kLanes), inverse = load(state.inverse + v * kLanes),
+              delta = load(state.delta + v * kLanes);
+    float *p_at = scores + v * kLanes, *d_at = d_scores + v * kLanes;
+    for (int64_t k = 0; k < open; ++k, p_at += kQueries, d_at += kQueries) {
+      const Vec p = exponential2(load(p_at) - top) * inverse;
+      save(p_at, p);
+      save(d_at, p * (load(d_at) - delta));
+    }
+    for (int64_t k = open; k < keys; ++k, p_at += kQueries, d_at += kQueries) {
+      const Vec p = sees(q0, v, k0 + k) ? exponential2(load(p_at) - top) * inverse : Vec{};
+      save(p_at, p);
+      save(d_at, p * (load(d_at) - delta));
+    }
   }
 }
 
@@ -54,30 +63,31 @@ void backward_block(const Head<T>& head, const Gradients& g, int64_t q0, int64_t
   const int64_t padded = head.padded, count = smaller(kQueries, head.length - q0);
   float* rows = arena.take(kQueries * padded);
   float* d_rows = arena.take(kQueries * padded);
+  float* columns = arena.take(kQueries * padded);
+  float* d_columns = arena.take(kQueries * padded);
   float* d_queries = arena.take(kQueries * padded);
-  float* scores = arena.take(kQueries * kScoreRow);
-  float* d_scores = arena.take(kQueries * kScoreRow);
-  float delta[kQueries];
+  float* scores = arena.take(kQueries * kBackwardKeys);
+  float* d_scores = arena.take(kQueries * kBackwardKeys);
+  QueryState state;
   load_queries(head, q0, query_head, rows);
-  load_d_outputs(head, q0, query_head, d_rows, delta);
-  const int64_t end = head.key_end(q0 + kQueries);
+  load_d_outputs(head, q0, query_head, d_rows, state);
+  transpose_block(head, rows, columns);
+  transpose_block(head, d_rows, d_columns);
+  const int64_t end = head.key_end(q0);
   for (int64_t k0 = 0; k0 < end; k0 += kBackwardKeys) {
-    const int64_t keys = smaller(kBackwardKeys, end - k0), width = round_up(keys, kLanes);
-    score_block(head, rows, head.key_panels, k0, keys, scores);
-    score_block(head, d_rows, g.value_panels, k0, keys, d_scores);
-    for (int64_t r = 0; r < count; ++r)
-      softmax_backward_row(scores + r * kScoreRow, d_scores + r * kScoreRow,
-                           head.visible(q0 + r, k0, keys), width, head.softmax(q0 + r, query_head),
-                           delta[r]);
+    const int64_t keys = smaller(kBackwardKeys, end - k0);
+    score_block(head, head.keys + k0 * padded, columns, keys, scores);
+    score_block(head, head.values + k0 * padded, d_columns, keys, d_scores);
+    softmax_backward_block(head, q0, k0, keys, state, scores, d_scores);
     Product by_keys{.a = scores,
-                    .a_row = 1,
-                    .a_depth = kScoreRow,
+                    .a_row = kQueries,
+                    .a_depth = 1,
                     .b = d_rows,
                     .b_depth = padded,
                     .b_panel = kPanel,
                     .c = g.d_values + k0 * padded,
                     .c_row = padded,
-                    .rows = keys,
+                    .rows = tiled(keys),
                     .cols = padded,
                     .depth = count,
                     .add = true};
@@ -85,14 +95,14 @@ void backward_block(const Head<T>& head, const Gradients& g, int64_t q0, int64_t
     by_keys.a = d_scores, by_keys.b = rows, by_keys.c = g.d_keys + k0 * padded;
     multiply(by_keys);
     multiply({.a = d_scores,
-              .a_row = kScoreRow,
-              .a_depth = 1,
-              .b = g.keys + k0 * padded,
+              .a_row = 1,
+              .a_depth = kQueries,
+              .b = head.keys + k0 * padded,
               .b_depth = padded,
               .b_panel = kPanel,
               .c = d_queries,
               .c_row = padded,
-              .rows = round_up(count, kTileRows),
+              .rows = tiled(count),
               .cols = padded,
               .depth = keys,
               .add = k0 > 0});
@@ -112,10 +122,7 @@ void finish_keys(const Head<T>& head, const Gradients& g) {
     const int64_t offset = head.key_offset(t);
     finish_row(g.d_keys + t * head.padded, head.key, head.begin + t, kLn2, head.qkv(offset),
                d_qkv + offset, g.d_weights ? g.d_weights + head.dim : nullptr);
-    T* d_value = d_qkv + head.value_offset(t);
-    const float* row = g.d_values + t * head.padded;
-#pragma omp simd
-    for (int64_t h = 0; h < head.dim; ++h) store(d_value + h, row[h]);
+    scale_row(g.d_values + t * head.padded, head.dim, 1.f, d_qkv + head.value_offset(t));
   }
 }
 
@@ -127,15 +134,12 @@ void backward(const AttentionArgs& args, int64_t sample, int64_t kv_head, float*
                          : nullptr;
   if (d_weights) clear(d_weights, 2 * head.dim);
   if (head.length == 0) return;
-  const int64_t whole = round_up(head.length, kPanel), rows = whole * head.padded;
+  const int64_t rows = tiled(head.length) * head.padded;
   Arena arena{scratch};
-  float *keys = arena.take(rows), *value_panels = arena.take(whole * head.transposed);
+  head.keys = arena.take(rows);
   head.values = arena.take(rows);
-  head.key_panels = arena.take(whole * head.transposed);
-  load_keys_and_values(head, keys, head.values);
-  transpose_rows(head, keys, head.key_panels);
-  transpose_rows(head, head.values, value_panels);
-  Gradients gradients{keys, value_panels, arena.take(rows), arena.take(rows), d_weights};
+  load_keys_and_values(head);
+  const Gradients gradients{arena.take(rows), arena.take(rows), d_weights};
   clear(gradients.d_keys, rows);
   clear(gradients.d_values, rows);
   for (int64_t g = 0; g < head.group; ++g)

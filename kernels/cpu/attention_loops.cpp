@@ -5,65 +5,87 @@
 namespace veomni::kernels::VEOMNI_ISA {
 namespace {
 
-/// Running softmax state of kQueries rows.
+/// Running softmax state of the block's queries.
 struct Softmax {
-  float top[kQueries], sum[kQueries], rescale[kQueries];
+  Vec top[kQueryVectors], sum[kQueryVectors], rescale[kQueryVectors];
 };
 
-/// row [width] becomes 2^(row - top); the first `count` columns count, the others become 0.
-inline void softmax_row(float* row, int64_t count, int64_t width, Softmax& state, int64_t r) {
-  const int64_t whole = round_up(count, kLanes);
-  for (int64_t k = count; k < whole; ++k) row[k] = -__builtin_inff();
-  Vec tops = splat(state.top[r]), sums = {};
-  for (int64_t k = 0; k < whole; k += kLanes) tops = larger(load(row + k), tops);
-  const float top = reduce(tops, [](Vec a, Vec b) { return larger(a, b); });
-  for (int64_t k = 0; k < whole; k += kLanes) {
-    const Vec value = exponential2(load(row + k) - top);
-    sums += value;
-    save(row + k, value);
+/// scores [keys, B] become 2^(score - top); those a query may not see become 0.
+template <class T>
+void softmax_block(const Head<T>& head, int64_t q0, int64_t k0, int64_t keys, float* scores,
+                   Softmax& state) {
+  const int64_t open = head.args.causal ? smaller(keys, larger(0, q0 + 1 - k0)) : keys;
+  const Vec never = splat(-__builtin_inff());
+  for (int v = 0; v < kQueryVectors; ++v) {
+    float* column = scores + v * kLanes;
+    Vec top = state.top[v];
+    for (int64_t k = 0; k < open; ++k) top = larger(load(column + k * kQueries), top);
+    for (int64_t k = open; k < keys; ++k) {
+      const Vec score = sees(q0, v, k0 + k) ? load(column + k * kQueries) : never;
+      save(column + k * kQueries, score);
+      top = larger(score, top);
+    }
+    Vec sum = {};
+    for (int64_t k = 0; k < keys; ++k) {
+      const Vec value = exponential2(load(column + k * kQueries) - top);
+      sum += value;
+      save(column + k * kQueries, value);
+    }
+    state.rescale[v] = exponential2(state.top[v] - top);
+    state.sum[v] = state.sum[v] * state.rescale[v] + sum;
+    state.top[v] = top;
   }
-  for (int64_t k = whole; k < width; k += kLanes) save(row + k, Vec{});
-  state.rescale[r] = exponential2(state.top[r] - top);
-  state.sum[r] = state.sum[r] * state.rescale[r] + reduce(sums, [](Vec a, Vec b) { return a + b; });
-  state.top[r] = top;
+}
+
+inline float lane(const Vec* vectors, int64_t query) {
+  float values[kQueries];
+  __builtin_memcpy(values, vectors, sizeof(values));
+  return values[query];
 }
 
 template <class T>
 void store_outputs(const Head<T>& head, int64_t q0, int64_t query_head, const Softmax& state,
                    const float* sums) {
   const int64_t count = smaller(kQueries, head.length - q0);
+  float tops[kQueries], inverses[kQueries];
+  for (int v = 0; v < kQueryVectors; ++v) {
+    save(tops + v * kLanes, state.top[v]);
+    save(inverses + v * kLanes, 1.f / state.sum[v]);
+  }
   for (int64_t r = 0; r < count; ++r) {
-    const float inverse = 1.f / state.sum[r], *row = sums + r * head.padded;
     T* out = static_cast<T*>(head.args.out) + head.out_offset(q0 + r, query_head);
-#pragma omp simd
-    for (int64_t h = 0; h < head.dim; ++h) store(out + h, row[h] * inverse);
+    scale_row(sums + r * head.padded, head.dim, inverses[r], out);
     float* softmax = head.softmax(q0 + r, query_head);
-    softmax[0] = state.top[r];
-    softmax[1] = inverse;
+    softmax[0] = tops[r];
+    softmax[1] = inverses[r];
   }
 }
 
 template <class T>
 void forward_block(const Head<T>& head, int64_t q0, int64_t query_head, Arena arena) {
   float* rows = arena.take(kQueries * head.padded);
+  float* columns = arena.take(kQueries * head.padded);
   float* sums = arena.take(kQueries * head.padded);
-  float* scores = arena.take(kQueries * kScoreRow);
+  float* scores = arena.take(kQueries * kForwardKeys);
   load_queries(head, q0, query_head, rows);
+  transpose_block(head, rows, columns);
   Softmax state;
-  for (int64_t r = 0; r < kQueries; ++r) state.top[r] = -__builtin_inff(), state.sum[r] = 0;
-  const int64_t end = head.key_end(q0 + kQueries);
+  for (int v = 0; v < kQueryVectors; ++v)
+    state.top[v] = splat(-__builtin_inff()), state.sum[v] = Vec{};
+  const int64_t end = head.key_end(q0);
   for (int64_t k0 = 0; k0 < end; k0 += kForwardKeys) {
-    const int64_t keys = smaller(kForwardKeys, end - k0), width = round_up(keys, kLanes);
-    score_block(head, rows, head.key_panels, k0, keys, scores);
-    for (int64_t r = 0; r < kQueries; ++r)
-      softmax_row(scores + r * kScoreRow, head.visible(q0 + r, k0, keys), width, state, r);
+    const int64_t keys = smaller(kForwardKeys, end - k0);
+    score_block(head, head.keys + k0 * head.padded, columns, keys, scores);
+    softmax_block(head, q0, k0, keys, scores, state);
     if (k0 > 0)
-      for (int64_t r = 0; r < kQueries; ++r)
-#pragma omp simd
-        for (int64_t h = 0; h < head.padded; ++h) sums[r * head.padded + h] *= state.rescale[r];
+      for (int64_t r = 0; r < kQueries; ++r) {
+        const float factor = lane(state.rescale, r);
+        for (int64_t h = 0; h < head.padded; h += kLanes)
+          save(sums + r * head.padded + h, load(sums + r * head.padded + h) * factor);
+      }
     multiply({.a = scores,
-              .a_row = kScoreRow,
-              .a_depth = 1,
+              .a_row = 1,
+              .a_depth = kQueries,
               .b = head.values + k0 * head.padded,
               .b_depth = head.padded,
               .b_panel = kPanel,
@@ -81,13 +103,10 @@ template <class T>
 void forward(const AttentionArgs& args, int64_t sample, int64_t kv_head, float* scratch) {
   Head<T> head(args, sample, kv_head);
   if (head.length == 0) return;
-  const int64_t whole = round_up(head.length, kPanel);
   Arena arena{scratch};
-  float* keys = arena.take(whole * head.padded);
-  head.values = arena.take(whole * head.padded);
-  head.key_panels = arena.take(whole * head.transposed);
-  load_keys_and_values(head, keys, head.values);
-  transpose_rows(head, keys, head.key_panels);
+  head.keys = arena.take(tiled(head.length) * head.padded);
+  head.values = arena.take(tiled(head.length) * head.padded);
+  load_keys_and_values(head);
   for (int64_t g = 0; g < head.group; ++g)
     for (int64_t q0 = 0; q0 < head.length; q0 += kQueries)
       forward_block(head, q0, head.query_head(g), arena);
@@ -101,8 +120,9 @@ void attention_forward(const AttentionArgs& args, int64_t sample, int64_t head, 
 /// What backward takes; forward needs less.
 int64_t attention_scratch(int64_t length, int64_t head_dim) {
   const int64_t padded = round_up(head_dim, 16);
-  const int64_t sample = 6 * round_up(length, 32) * padded;
-  return sample + 3 * kQueries * padded + 2 * kQueries * kScoreRow + 16 * 16;
+  const int64_t sample = 4 * round_up(length, 16) * padded;
+  return sample + 5 * kQueries * padded + 2 * kQueries * kBackwardKeys + kQueries * kForwardKeys +
+         16 * 16;
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ struct Settings : torch::CustomClassHolder {
   DenseBlockShape shape;
   bool has_branch;
   std::vector<bool> has_weight;
+  bool spent = false;  ///< backward has written over what forward kept
 };
 
 AttentionInputs attention_inputs(const DenseBlockWeights& weights, const at::Tensor& qkv,
@@ -99,7 +100,9 @@ struct DenseBlock : torch::autograd::Function<DenseBlock> {
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const auto capsule = ctx->saved_data["settings"].toCapsule();
-    const auto& settings = static_cast<const Settings&>(*capsule);
+    auto& settings = static_cast<Settings&>(*capsule);
+    TORCH_CHECK(!std::exchange(settings.spent, true),
+                "dense_block: a second backward; the first one overwrote what forward kept");
     const auto saved = ctx->get_saved_variables();
     Walk walk(saved);
     const DenseBlockWeights weights = take_weights(walk, settings.has_weight);

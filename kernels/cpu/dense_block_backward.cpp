@@ -6,17 +6,18 @@
 namespace veomni::kernels::cpu {
 namespace {
 
-/// gradient [O, I] = d_yᵀ · x of y = x · weightᵀ, in strips of rows that are items of their own.
+/// gradient [O, I] = d_yᵀ · x of y = x · weightᵀ, in strips of rows that are items of their own. x is packed while the
+/// rows that are made again are in the caches: it exists nowhere else.
 struct WeightGradient {
-  static constexpr int64_t kStripRows = 128;
+  static constexpr int64_t kStripRows = 64;
   const at::Tensor& d_y;
   at::Tensor gradient;
   PackedMatrix x;
 
-  WeightGradient(const at::Tensor& d_outputs, const at::Tensor& inputs)
+  WeightGradient(const at::Tensor& d_outputs, int64_t inputs)
       : d_y(d_outputs),
-        gradient(at::empty({d_outputs.size(1), inputs.size(1)}, at::kFloat)),
-        x(inputs) {}
+        gradient(at::empty({d_outputs.size(1), inputs}, at::kFloat)),
+        x(d_outputs.size(0), inputs) {}
   int64_t strips() const { return (gradient.size(0) + kStripRows - 1) / kStripRows; }
   void strip(int64_t s, float* scratch) const {
     const int64_t begin = s * kStripRows, rows = std::min(kStripRows, gradient.size(0) - begin);
@@ -29,7 +30,7 @@ class Backward {
  public:
   Backward(const at::Tensor& d_middle, const at::Tensor& d_fed, const DenseBlockWeights& weights,
            const AttentionInputs& attention, const DenseBlockShape& shape,
-           const DenseBlockKept& kept)
+           const DenseBlockKept& kept, DenseBlockWanted wanted)
       : sizes_(kept.middle, weights),
         pieces_(attention.cu_seqlens.const_data_ptr<int32_t>(), attention.samples(), sizes_.tokens),
         d_middle_(d_middle),
@@ -40,15 +41,16 @@ class Backward {
         output_(weights.output),
         gate_up_(weights.gate_up),
         down_(weights.down),
-        normed_(at::empty_like(kept.input)),
-        middle_normed_(at::empty_like(kept.middle)),
-        activated_(at::empty({sizes_.tokens, sizes_.ffn}, at::kFloat)),
-        d_gate_up_(at::empty_like(kept.gate_up)),
+        d_gate_up_(kept.gate_up),
+        d_qkv_(kept.qkv),
         d_attended_(at::empty_like(kept.middle)),
         d_mixed_(at::empty_like(kept.mixed)),
-        d_qkv_(at::empty_like(kept.qkv)),
         d_input_(at::empty_like(kept.middle)),
         norm_shares_(at::zeros({2, pieces_.count(), sizes_.dim}, at::kFloat)) {
+    if (wanted.down) down_gradient_.emplace(d_fed, sizes_.ffn);
+    if (wanted.gate_up) gate_up_gradient_.emplace(d_gate_up_, sizes_.dim);
+    if (wanted.output) output_gradient_.emplace(d_attended_, sizes_.mixed);
+    if (wanted.qkv) qkv_gradient_.emplace(d_qkv_, sizes_.dim);
     attention.clear_rest(d_qkv_);
     attention_ = attention.args(shape.attention);
     attention_.out = kept.mixed.data_ptr();
@@ -64,21 +66,15 @@ class Backward {
     attention_scratch_ = loops().attention_scratch(attention.longest(), attention_.head_dim);
   }
 
-  DenseBlockGradients run(DenseBlockWanted wanted) {
-    std::optional<WeightGradient> down, gate_up, output, qkv;
-    if (wanted.down) down.emplace(d_fed_, activated_);
-    if (wanted.gate_up) gate_up.emplace(d_gate_up_, middle_normed_);
-    if (wanted.output) output.emplace(d_attended_, kept_.mixed);
-    if (wanted.qkv) qkv.emplace(d_qkv_, normed_);
-    PackPhase pack = pack_weights(), pack_inputs;
+  DenseBlockGradients run() {
+    PackPhase pack = pack_weights();
     std::vector<std::pair<const WeightGradient*, int64_t>> strips;
-    for (const auto* gradient : {&gate_up, &down, &qkv, &output}) {
+    for (const auto* gradient :
+         {&gate_up_gradient_, &down_gradient_, &qkv_gradient_, &output_gradient_}) {
       if (!*gradient) continue;
-      pack_inputs.add((*gradient)->x);
       for (int64_t s = 0; s < (*gradient)->strips(); ++s) strips.emplace_back(&**gradient, s);
     }
     auto phases = input_phases(pack);
-    phases.push_back({pack_inputs.items(), [&](int64_t i, float*) { pack_inputs.run(i); }});
     phases.push_back({static_cast<int64_t>(strips.size()), [&](int64_t i, float* room) {
                         const auto& [gradient, strip] = strips[static_cast<size_t>(i)];
                         gradient->strip(strip, room);
@@ -92,21 +88,20 @@ class Backward {
     };
     return {d_input_,
             {.input_norm = norm_shares_[0].sum(0),
-             .qkv = gradient_of(qkv),
+             .qkv = gradient_of(qkv_gradient_),
              .qkv_bias = weights_.qkv_bias.defined() ? d_qkv_.sum(0) : at::Tensor(),
              .q_norm = head_norm(weights_.q_norm, 0),
              .k_norm = head_norm(weights_.k_norm, 1),
-             .output = gradient_of(output),
+             .output = gradient_of(output_gradient_),
              .post_norm = norm_shares_[1].sum(0),
-             .gate_up = gradient_of(gate_up),
-             .down = gradient_of(down)}};
+             .gate_up = gradient_of(gate_up_gradient_),
+             .down = gradient_of(down_gradient_)}};
   }
 
  private:
-  int64_t scratch() const {
-    const int64_t aside = RowPieces::kRows * std::max(sizes_.dim, sizes_.ffn);
-    return std::max(attention_scratch_, kMatrixScratch + aside);
-  }
+  /// Floats for one piece of any of the rows that are made on the way.
+  int64_t room() const { return RowPieces::kRows * std::max(sizes_.dim, sizes_.ffn); }
+  int64_t scratch() const { return std::max(attention_scratch_, kMatrixScratch + 2 * room()); }
 
   PackPhase pack_weights() const {
     PackPhase pack;
@@ -130,35 +125,39 @@ class Backward {
   /// From the gradient of both outputs to that of attention's output.
   void before_attention(int64_t piece, float* scratch) const {
     const int64_t begin = pieces_.begin(piece), rows = pieces_.rows(piece);
-    float* aside = scratch + kMatrixScratch;
+    float *aside = scratch + kMatrixScratch, *again = aside + room();
     down_.multiply(row(d_fed_, begin), sizes_.dim, 1, rows, aside, false, scratch);
     SwigluArgs swiglu;
     swiglu.width = sizes_.ffn;
     swiglu.gate_up = row(kept_.gate_up, begin);
     swiglu.d_y = aside;
     swiglu.d_gate_up = row(d_gate_up_, begin);
-    swiglu.y = row(activated_, begin);
+    swiglu.y = down_gradient_ ? again : nullptr;
     loops().swiglu_backward(swiglu, 0, rows);
+    if (down_gradient_) down_gradient_->x.pack_rows(again, begin, rows);
     gate_up_.multiply(row(d_gate_up_, begin), 2 * sizes_.ffn, 1, rows, aside, false, scratch);
-    norm_backward(1, piece, aside, d_middle_, d_attended_);
+    norm_backward(1, piece, aside, again);
     prefetch(kept_.qkv, begin, rows);
     prefetch(kept_.mixed, begin, rows);
     output_.multiply(row(d_attended_, begin), sizes_.dim, 1, rows, row(d_mixed_, begin), false,
                      scratch);
+    if (output_gradient_) output_gradient_->x.pack_rows(row(kept_.mixed, begin), begin, rows);
   }
 
   void after_attention(int64_t piece, float* scratch) const {
     const int64_t begin = pieces_.begin(piece), rows = pieces_.rows(piece);
-    float* d_normed = scratch + kMatrixScratch;
+    float *d_normed = scratch + kMatrixScratch, *again = d_normed + room();
     qkv_.multiply(row(d_qkv_, begin), sizes_.qkv, 1, rows, d_normed, false, scratch);
-    norm_backward(0, piece, d_normed, d_attended_, d_input_);
+    norm_backward(0, piece, d_normed, again);
   }
 
-  /// d_x of the block's norm `which`, plus d_sum; weights' gradients are summed piece by piece, so that they do not
-  /// depend on the number of threads.
-  void norm_backward(int64_t which, int64_t piece, const float* d_y, const at::Tensor& d_sum,
-                     const at::Tensor& d_x) const {
-    const int64_t begin = pieces_.begin(piece);
+  /// Gradient of the block's norm `which` (0: before attention, 1: after it), plus that of the sum it reads; `again`:
+  /// memory for what it gave in forward. Weights' gradients are summed piece by piece, so that they do not depend on the
+  /// number of threads.
+  void norm_backward(int64_t which, int64_t piece, const float* d_y, float* again) const {
+    const int64_t begin = pieces_.begin(piece), rows = pieces_.rows(piece);
+    const at::Tensor& d_sum = which == 0 ? d_attended_ : d_middle_;
+    const auto& next = which == 0 ? qkv_gradient_ : gate_up_gradient_;
     NormArgs norm;
     norm.dim = sizes_.dim;
     norm.x = row(which == 0 ? kept_.input : kept_.middle, begin);
@@ -166,10 +165,11 @@ class Backward {
     norm.weight = (which == 0 ? weights_.input_norm : weights_.post_norm).data_ptr();
     norm.d_y = d_y;
     norm.d_sum = d_sum.defined() ? row(d_sum, begin) : nullptr;
-    norm.d_x = row(d_x, begin);
-    norm.y = row(which == 0 ? normed_ : middle_normed_, begin);
+    norm.d_x = row(which == 0 ? d_input_ : d_attended_, begin);
+    norm.y = next ? again : nullptr;
     float* share = norm_shares_.data_ptr<float>() + (which * pieces_.count() + piece) * sizes_.dim;
-    loops().norm_backward(norm, 0, pieces_.rows(piece), share);
+    loops().norm_backward(norm, 0, rows, share);
+    if (next) next->x.pack_rows(again, begin, rows);
   }
 
   DenseBlockSizes sizes_;
@@ -178,8 +178,10 @@ class Backward {
   const DenseBlockWeights& weights_;
   const DenseBlockKept& kept_;
   PackedMatrix qkv_, output_, gate_up_, down_;
-  at::Tensor normed_, middle_normed_, activated_;  // forward's, made again
-  at::Tensor d_gate_up_, d_attended_, d_mixed_, d_qkv_, d_input_;
+  // Gradients of gate_up and qkv take the place of what they are the gradients of: half the memory to wait for.
+  const at::Tensor &d_gate_up_, &d_qkv_;
+  at::Tensor d_attended_, d_mixed_, d_input_;
+  std::optional<WeightGradient> down_gradient_, gate_up_gradient_, output_gradient_, qkv_gradient_;
   at::Tensor norm_shares_;  // [2, pieces, D]
   at::Tensor head_shares_;  // [S K, 2, H]
   AttentionArgs attention_;
@@ -193,7 +195,7 @@ DenseBlockGradients dense_block_backward(const at::Tensor& d_middle, const at::T
                                          const AttentionInputs& attention,
                                          const DenseBlockShape& shape, const DenseBlockKept& kept,
                                          DenseBlockWanted wanted) {
-  return Backward(d_middle, d_fed, weights, attention, shape, kept).run(wanted);
+  return Backward(d_middle, d_fed, weights, attention, shape, kept, wanted).run();
 }
 
 }  // namespace veomni::kernels::cpu

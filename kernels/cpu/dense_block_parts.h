@@ -49,6 +49,7 @@ struct DenseBlockWanted {
 };
 
 /// d_middle [T, D] may be undefined; d_fed [T, D]. Gradients of matrices that are not wanted stay undefined.
+/// kept.qkv and kept.gate_up are overwritten: with their own gradients, which saves the memory and the waiting for it.
 DenseBlockGradients dense_block_backward(const at::Tensor& d_middle, const at::Tensor& d_fed,
                                          const DenseBlockWeights& weights,
                                          const AttentionInputs& attention,

@@ -29,7 +29,7 @@ struct AttentionArgs {
   void* out = nullptr;       ///< [T, N H]
   float* softmax = nullptr;  ///< [T, N, 2] largest exponent (of 2) of a row, 1 / its denominator
   const void* d_out = nullptr;
-  void* d_qkv = nullptr;
+  void* d_qkv = nullptr;  ///< may be qkv itself
   float* d_weights =
       nullptr;  ///< [S K, 2H] one row for each (sample, key-value head), null without the norm
 };
@@ -55,7 +55,7 @@ struct SwigluArgs {
   const void* gate_up = nullptr;  ///< [T, 2F]
   void* y = nullptr;              ///< [T, F]; in backward null, or where y is made again
   const void* d_y = nullptr;
-  void* d_gate_up = nullptr;
+  void* d_gate_up = nullptr;  ///< may be gate_up itself
 };
 
 struct CrossEntropyArgs {
@@ -143,6 +143,8 @@ struct Loops {
   /// Into how many pieces the filling of `packed` divides.
   int64_t (*matrix_pack_units)(const MatrixArgs&);
   void (*matrix_pack)(const MatrixArgs&, int64_t begin, int64_t end);
+  /// Rows [begin, end) of a row-major B, which stand at `rows` with steps of b_depth; `b` itself is not read.
+  void (*matrix_pack_rows)(const MatrixArgs&, const float* rows, int64_t begin, int64_t end);
 
   void (*moe_backward)(const MoeArgs&, int64_t begin, int64_t end);
   /// target[r] = source[index[r]]

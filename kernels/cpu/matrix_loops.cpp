@@ -8,14 +8,14 @@ namespace {
 
 constexpr int64_t kTilesAtOnce = 128 / kTileRows;  // rows of A that stay in the second-level cache
 
-/// Rows [k, k + depth) of a row-major B, read in a straight line → their places in the panels.
-void pack_rows(const MatrixArgs& m, int64_t k, int64_t depth) {
+/// Rows [k, k + depth) of one block of depth of a row-major B, the first of them at `row` → their places in the panels,
+/// read in a straight line.
+void pack_rows(const MatrixArgs& m, const float* row, int64_t k, int64_t depth) {
   const int64_t block = k / kMatrixDepth * kMatrixDepth;
   const int64_t block_depth = smaller(kMatrixDepth, m.depth - block);
   const int64_t whole = m.cols / kPanel * kPanel, step = kPanel * block_depth;
   float* target = m.packed + block * round_up(m.cols, kPanel) + (k - block) * kPanel;
-  for (int64_t d = 0; d < depth; ++d, target += kPanel) {
-    const float* row = m.b + (k + d) * m.b_depth;
+  for (int64_t d = 0; d < depth; ++d, target += kPanel, row += m.b_depth) {
     float* out = target;
     for (int64_t n = 0; n < whole; n += kPanel, out += step)
       for (int v = 0; v < kPanel; v += kLanes) save(out + v, load(row + n + v));
@@ -25,12 +25,20 @@ void pack_rows(const MatrixArgs& m, int64_t k, int64_t depth) {
   }
 }
 
+void matrix_pack_rows(const MatrixArgs& m, const float* rows, int64_t begin, int64_t end) {
+  for (int64_t k = begin; k < end;) {
+    const int64_t depth = smaller(end - k, kMatrixDepth - k % kMatrixDepth);
+    pack_rows(m, rows + (k - begin) * m.b_depth, k, depth);
+    k += depth;
+  }
+}
+
 /// Panel of columns [n, n + kPanel), rows [k, k + depth) of a transposed B → [depth, kPanel], zero past the last column.
 void pack_panel(const MatrixArgs& m, int64_t n, int64_t k, int64_t depth, float* panel) {
   const int64_t cols = smaller(kPanel, m.cols - n);
   const float* b = m.b + k + n * m.b_col;
   const int64_t fours = cols == kPanel ? depth / 4 * 4 : 0;
-  transpose_panel(b, m.b_col, fours, panel);
+  transpose<kPanel, kPanel>(b, m.b_col, fours, panel);
   for (int64_t d = fours; d < depth; ++d) {
     float* row = panel + d * kPanel;
     for (int64_t c = 0; c < cols; ++c) row[c] = b[d + c * m.b_col];
@@ -48,7 +56,8 @@ void matrix_pack(const MatrixArgs& m, int64_t begin, int64_t end) {
   const int64_t width = round_up(m.cols, kPanel);
   for (int64_t u = begin; u < end; ++u) {
     if (m.b_col == 1) {
-      pack_rows(m, u * kRowsAtOnce, smaller(kRowsAtOnce, m.depth - u * kRowsAtOnce));
+      const int64_t k = u * kRowsAtOnce;
+      pack_rows(m, m.b + k * m.b_depth, k, smaller(kRowsAtOnce, m.depth - k));
       continue;
     }
     for (int64_t k = 0; k < m.depth; k += kMatrixDepth) {
@@ -149,6 +158,7 @@ void fill_matrix(Loops& loops) {
   loops.matrix_panel = kPanel;
   loops.matrix_pack_units = matrix_pack_units;
   loops.matrix_pack = matrix_pack;
+  loops.matrix_pack_rows = matrix_pack_rows;
   loops.matrix_rows = matrix_rows;
 }
 

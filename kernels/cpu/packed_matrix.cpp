@@ -10,6 +10,18 @@ PackedMatrix::PackedMatrix(const at::Tensor& b) {
   args_.b_col = b.stride(1);
   args_.depth = b.size(0);
   args_.cols = b.size(1);
+  allocate();
+}
+
+PackedMatrix::PackedMatrix(int64_t depth, int64_t cols) {
+  args_.b_depth = cols;
+  args_.b_col = 1;
+  args_.depth = depth;
+  args_.cols = cols;
+  allocate();
+}
+
+void PackedMatrix::allocate() {
   args_.c_row = args_.cols;
   const int64_t panel = loops().matrix_panel;
   memory_ = at::empty({(args_.cols + panel - 1) / panel * panel * args_.depth}, at::kFloat);

@@ -116,13 +116,13 @@ template <int kVectors>
   }
 }
 
-/// rows [kPanel, step] → panel [depth rounded up to 4, kPanel]: the transpose, 4 × 4 elements at a
-/// time.
-inline void transpose_panel(const float* rows, int64_t step, int64_t depth, float* panel) {
+/// rows [kRows, step] → columns [depth rounded up to 4, kStep]: the transpose, 4 × 4 elements at a time.
+template <int64_t kRows, int64_t kStep>
+inline void transpose(const float* rows, int64_t step, int64_t depth, float* columns) {
   using Four [[gnu::vector_size(16)]] = float;
   using Pick [[gnu::vector_size(16)]] = int;
   for (int64_t h = 0; h < depth; h += 4)
-    for (int64_t t = 0; t < kPanel; t += 4) {
+    for (int64_t t = 0; t < kRows; t += 4) {
       Four in[4];
       for (int i = 0; i < 4; ++i) __builtin_memcpy(&in[i], rows + (t + i) * step + h, 16);
       const Four low01 = __builtin_shuffle(in[0], in[1], Pick{0, 4, 1, 5});
@@ -133,7 +133,7 @@ inline void transpose_panel(const float* rows, int64_t step, int64_t depth, floa
                            __builtin_shuffle(low01, low23, Pick{2, 3, 6, 7}),
                            __builtin_shuffle(high01, high23, Pick{0, 1, 4, 5}),
                            __builtin_shuffle(high01, high23, Pick{2, 3, 6, 7})};
-      for (int i = 0; i < 4; ++i) __builtin_memcpy(panel + (h + i) * kPanel + t, &out[i], 16);
+      for (int i = 0; i < 4; ++i) __builtin_memcpy(columns + (h + i) * kStep + t, &out[i], 16);
     }
 }
 

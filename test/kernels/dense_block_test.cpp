@@ -197,6 +197,19 @@ TEST_CASE("dense block: each input trained alone has the gradient that it has am
   }
 }
 
+TEST_CASE("dense block: a second backward is refused, for the first overwrites what forward kept",
+          "[kernels][dense_block]") {
+  const Case& c = kCases[0];
+  const Built built = build(c);
+  Tensors inputs;
+  for (const at::Tensor& x : built.inputs)
+    inputs.push_back(x.to(at::kFloat).detach().requires_grad_());
+  if (!kernels::has_dense_block(inputs[0])) return;
+  const at::Tensor out = fused(c, built)(inputs).sum();
+  out.backward({}, /*retain_graph=*/true);
+  CHECK_THROWS_WITH(out.backward(), Catch::Contains("a second backward"));
+}
+
 TEST_CASE("dense block: refuses what it cannot take", "[kernels][dense_block]") {
   const Case& c = kCases[1];
   const Built built = build(c);
