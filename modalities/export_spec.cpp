@@ -23,6 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t kConfigBytes = size_t{16} << 20;
+
 /// Where a piece of a tensor comes from: elements from `begin` on of one of our parameters.
 struct Origin {
   HuggingFacePiece piece;
@@ -225,12 +227,27 @@ bool copy_file_of(const fs::path& folder, const char* name, const fs::path& dire
   return fs::copy_file(folder / name, directory / name);
 }
 
+/// The ids of special tokens of the directory that the model came from. Classes of transformers have defaults of their
+/// own, which are right for the published models alone.
+void copy_token_ids(const Recipe& recipe, Json& config) {
+  const auto file = (fs::path(recipe.from) / "config.json").string();
+  Json original = Json::object();
+  if (!recipe.from.empty() && fs::is_regular_file(file))
+    original = parse_located_json(read_text_file(file, kConfigBytes), file).value;
+  const Json text = original.value("text_config", Json::object());
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    const Json id = text.value(key, original.value(key, Json(nullptr)));
+    if (!id.is_null() || vision_part(recipe) != nullptr) config[key] = id;
+  }
+}
+
 void write_configs(const Recipe& recipe, int64_t vocab_size, const ExportSettings& settings) {
   Json base = recipe.resolved.at("model").at("base");
   base["vocab_size"] = vocab_size;
   Json config = make_hugging_face_config(base, recipe.train.pack_tokens);
   if (const PartConfig* vision = vision_part(recipe))
     config.update(specs().get(SpecRegistry::Kind::encoder, vision->type).write_config(*vision));
+  copy_token_ids(recipe, config);
   config["torch_dtype"] = settings.dtype == "fp32"   ? "float32"
                           : settings.dtype == "bf16" ? "bfloat16"
                                                      : "float16";

@@ -40,6 +40,13 @@ void check_same(const fs::path& a, const fs::path& b) {
   }
 }
 
+/// Of the base model: in a directory of several parts it stands one level deeper.
+Json token_id(const fs::path& directory, const char* key) {
+  std::ifstream file(directory / "config.json");
+  const Json config = Json::parse(file);
+  return config.value("text_config", config).value(key, config.value(key, Json(nullptr)));
+}
+
 }  // namespace
 
 TEST_CASE("export: what was imported comes out bit for bit, whatever the ranks and files",
@@ -69,6 +76,8 @@ TEST_CASE("export: what was imported comes out bit for bit, whatever the ranks a
       REQUIRE(exported.code == 0);
       CHECK(fs::exists(folder / "hf/model.safetensors.index.json"));
       check_same(directory, out);
+      for (const char* key : {"bos_token_id", "eos_token_id"})
+        CHECK(token_id(out, key) == token_id(directory, key));
       const auto again = run_veomni({"export", run, out});
       CHECK(again.code == 2);
       CHECK_THAT(again.err, Catch::Contains("not empty"));
