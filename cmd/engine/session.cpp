@@ -90,6 +90,7 @@ void Session::lay_out(const Recipe& recipe, bool restored) {
   mesh_->fill(context_);
   context_.seed = recipe_.seed;
   context_.overlap = recipe_.parallel.overlap;
+  context_.fsdp = FsdpSettings::of(recipe_.parallel);
   context_.filled_later = [this, restored](const ParameterSpec& parameter) {
     if (restored || recipe_.from.empty()) return restored;
     return !hugging_face_pieces(parameter.name, parameter.shape, recipe_.base).empty();

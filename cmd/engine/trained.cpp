@@ -20,9 +20,11 @@ namespace {
 Recipe with_free_layout(Recipe recipe, const std::vector<std::string>& overrides) {
   const auto lays_out = [](const std::string& text) { return text.starts_with("parallel"); };
   if (std::none_of(overrides.begin(), overrides.end(), lays_out)) {
-    const bool overlap = recipe.parallel.overlap;
-    recipe.parallel = {};
-    recipe.parallel.overlap = overlap;
+    const ParallelConfig free;
+    recipe.parallel.replicate = free.replicate;
+    recipe.parallel.shard = free.shard;
+    recipe.parallel.sequence = free.sequence;
+    recipe.parallel.expert = free.expert;
   }
   return recipe;
 }

@@ -193,6 +193,9 @@ Recipe read_resolved(Json resolved, const std::string& path) {
   take(resolved["parallel"], "sequence", recipe.parallel.sequence);
   take(resolved["parallel"], "expert", recipe.parallel.expert);
   take(resolved["parallel"], "overlap", recipe.parallel.overlap);
+  take(resolved["parallel"], "prefetch", recipe.parallel.prefetch);
+  take(resolved["parallel"], "reshard_after_forward", recipe.parallel.reshard_after_forward);
+  take(resolved["parallel"], "reduce_gradients", recipe.parallel.reduce_gradients);
   take(resolved["checkpoint"], "every", recipe.checkpoint.every);
   take(resolved["checkpoint"], "keep", recipe.checkpoint.keep);
   take(resolved, "output", recipe.output);

@@ -126,7 +126,10 @@ struct EvalConfig {
 struct ParallelConfig {
   int64_t replicate = 1, shard = 0;  ///< shard 0: all ranks that the others leave
   int64_t sequence = 1, expert = 1;
-  bool overlap = true;  ///< exchanges of tokens travel while something else is computed
+  bool overlap = true;   ///< exchanges of tokens travel while something else is computed
+  int64_t prefetch = 1;  ///< units gathered ahead of the one that computes
+  std::string reshard_after_forward = "auto";         ///< auto | always | never
+  std::string reduce_gradients = "each_micro_batch";  ///< each_micro_batch | each_step
 };
 
 struct CheckpointConfig {

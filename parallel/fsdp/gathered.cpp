@@ -64,8 +64,10 @@ struct Leave : Function<Leave> {
     GatheredUnit& use = recall(context);
     use.unit->pipeline->last_left.reset();  // the next leave() begins a new forward
     use.fill();
-    if (const auto previous = use.previous.lock()) {
+    auto previous = use.previous.lock();
+    for (int64_t ahead = 0; previous && ahead < use.unit->settings.prefetch; ++ahead) {
       if (!previous->filled) previous->unit->prefetch();
+      previous = previous->previous.lock();
     }
     gradients.emplace_back();
     return gradients;
@@ -116,7 +118,7 @@ std::vector<at::Tensor> GatheredUnit::make_tensors() {
 std::vector<at::Tensor> GatheredUnit::enter() {
   const bool differentiable = at::GradMode::is_enabled();
   fill();
-  if (const auto next = unit->next.lock()) next->prefetch();
+  unit->prefetch_next();
   if (!differentiable) return make_tensors();
   return Gather::apply(unit->anchor, shared_from_this());
 }
@@ -125,15 +127,16 @@ std::vector<at::Tensor> GatheredUnit::leave(const std::vector<at::Tensor>& outpu
                                             const at::Tensor& mark) {
   bool differentiable = false;
   for (const at::Tensor& output : outputs) differentiable |= output.requires_grad();
+  differentiable = differentiable && at::GradMode::is_enabled();
   std::vector<at::Tensor> result = outputs;
-  if (differentiable && at::GradMode::is_enabled()) {
+  if (differentiable) {
     result.push_back(mark);
     result = Leave::apply(at::TensorList(result), shared_from_this());
     result.pop_back();
     // Units may lie within one another: backward comes to them in the reverse order of their ends.
     previous = std::exchange(unit->pipeline->last_left, weak_from_this());
   }
-  release();
+  if (!differentiable || unit->reshard) release();
   return result;
 }
 

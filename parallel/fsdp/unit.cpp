@@ -28,6 +28,15 @@ at::Tensor full_tensor(UnitState& unit, const at::Tensor& piece, const std::stri
 
 }  // namespace
 
+FsdpSettings FsdpSettings::of(const ParallelConfig& config) {
+  const auto& text = config.reshard_after_forward;
+  return {.prefetch = config.prefetch,
+          .reshard = text == "auto"     ? Reshard::automatic
+                     : text == "always" ? Reshard::always
+                                        : Reshard::never,
+          .reduce_each_micro_batch = config.reduce_gradients == "each_micro_batch"};
+}
+
 Unit::Unit(std::string name, std::vector<ParameterSpec> parameters, ParallelContext& context,
            UnitGroups groups)
     : state_(std::make_shared<UnitState>(std::move(name), std::move(parameters), context, groups)) {
@@ -62,16 +71,23 @@ std::vector<at::Tensor> UnitUse::leave(std::vector<at::Tensor> outputs) {
 
 void Unit::chain(const std::vector<Unit*>& units) {
   const auto pipeline = std::make_shared<UnitPipeline>();
+  int64_t bytes = 0;
   for (size_t i = 0; i < units.size(); ++i) {
-    units[i]->state_->pipeline = pipeline;
-    units[i]->state_->next.reset();
+    UnitState& state = *units[i]->state_;
+    state.pipeline = pipeline;
+    state.next.reset();
     if (i > 0) units[i - 1]->state_->next = units[i]->state_;
+    bytes += state.layout.total * static_cast<int64_t>(state.gathered_options().dtype().itemsize());
   }
+  for (Unit* unit : units)
+    if (unit->state_->settings.reshard == FsdpSettings::Reshard::automatic)
+      unit->state_->reshard = bytes > FsdpSettings::kKeptBytes;
 }
 
 void Unit::reduce_gradients() { reduce_gradients({this}); }
 
 void Unit::reduce_gradients(const std::vector<Unit*>& units) {
+  for (Unit* unit : units) unit->state_->start_last_reduction();
   for (Unit* unit : units) unit->state_->complete_gradient();
   std::vector<std::unique_ptr<Work>> works;
   for (Unit* unit : units) {

@@ -11,9 +11,27 @@
 #include "core/comm_ledger.h"
 #include "core/communicator.h"
 #include "core/recipe/groups.h"
+#include "core/recipe/recipe.h"
 #include "core/train/parameters.h"
 
 namespace veomni {
+
+/// How parameters and gradients travel: memory against communication, never results.
+struct FsdpSettings {
+  enum class Reshard {
+    automatic,  ///< never if all units of the chain together are at most kKeptBytes
+    always,     ///< released after forward, gathered again before backward (ZeRO-3)
+    never       ///< kept until their backward is over (ZeRO-2)
+  };
+  static constexpr int64_t kKeptBytes = int64_t{64} << 20;
+
+  int64_t prefetch = 1;  ///< units gathered ahead of the one that computes, in both directions
+  Reshard reshard = Reshard::always;
+  bool reduce_each_micro_batch =
+      true;  ///< false: each rank sums whole gradients until the end of the step
+
+  static FsdpSettings of(const ParallelConfig& config);
+};
 
 /// Groups and settings that parts need to build themselves; owned by cmd, alive as long as the
 /// model.
@@ -30,8 +48,9 @@ struct ParallelContext {
   /// until then. Empty: none.
   std::function<bool(const ParameterSpec&)> filled_later = {};
   std::vector<GroupConfig> groups =
-      {};                     ///< train.groups: what is frozen, what has its own settings
-  bool overlap = true;        ///< exchanges of tokens travel while something else is computed
+      {};               ///< train.groups: what is frozen, what has its own settings
+  bool overlap = true;  ///< exchanges of tokens travel while something else is computed
+  FsdpSettings fsdp = {};
   bool compute_bf16 = false;  ///< gathered parameters are bf16; masters and reductions stay f32
   bool cuda = false;
 };
@@ -62,15 +81,15 @@ class Unit {
   const std::string& name() const;
   const std::vector<ParameterSpec>& parameters() const;
 
-  /// Gathers the parameters for one micro-batch, differentiably. Prefetches the next unit (see
+  /// Gathers the parameters for one micro-batch, differentiably. Prefetches the next units (see
   /// chain).
   UnitUse enter();
 
   /// The parameters this rank keeps, their gradient, and how slices map to parameters.
   Shard& shard();
 
-  /// Units in the order of forward; enter() of one starts the gather of the next, backward that of
-  /// the previous one.
+  /// Units in the order of forward; enter() of one starts the gathers of the next ones, backward those of
+  /// the previous ones (FsdpSettings::prefetch). Decides whether they are released after forward.
   static void chain(const std::vector<Unit*>& units);
 
   /// After the last backward of a step: finishes reductions, then sums over `replicate`. A unit

@@ -66,6 +66,8 @@ UnitState::UnitState(std::string its_name, std::vector<ParameterSpec> its_parame
       ledger(context.ledger),
       rows(groups.rows),
       layout(parameters, group.size()),
+      settings(context.fsdp),
+      reshard(settings.reshard == FsdpSettings::Reshard::always),
       bf16(context.compute_bf16),
       in_place(group.size() == 1 && !context.compute_bf16) {
   const at::NoGradGuard no_grad;
@@ -142,28 +144,52 @@ void UnitState::drop_prefetched() {
   if (prefetched.defined()) take_gathered();
 }
 
-void UnitState::add_gradients(const std::vector<at::Tensor>& gradients) {
-  if (!trains()) return;
-  const at::NoGradGuard no_grad;
-  const bool alone = group.size() == 1, adds = alone && !fresh;
-  at::Tensor full = alone ? shard.gradient : at::empty({layout.trained}, shard.gradient.options());
+void UnitState::prefetch_next() {
+  auto unit = next.lock();
+  for (int64_t ahead = 0; unit && ahead < settings.prefetch; ++ahead, unit = unit->next.lock())
+    unit->prefetch();
+}
+
+void UnitState::flatten(const std::vector<at::Tensor>& gradients, const at::Tensor& flat,
+                        bool adds) const {
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (parameters[i].frozen) continue;
-    const at::Tensor part = view(full, i);
+    const at::Tensor part = view(flat, i);
     if (gradients[i].defined()) {
       adds ? part.add_(gradients[i]) : part.copy_(gradients[i]);
     } else if (!adds) {
       part.zero_();
     }
   }
-  const bool first = std::exchange(fresh, false);
-  if (alone) return;
-  for (const auto& gap : layout.gaps) full.narrow(0, gap.begin, gap.end - gap.begin).zero_();
+  for (const auto& gap : layout.gaps)
+    if (!adds) flat.narrow(0, gap.begin, gap.end - gap.begin).zero_();
+}
+
+void UnitState::start_reduction(const at::Tensor& full, bool first) {
   while (pipeline->reductions.size() >= kReductionsAhead) pipeline->finish_oldest();
   at::Tensor part = first ? shard.gradient : at::empty_like(shard.gradient);
   const CommUnit counted(ledger, name);
   auto work = group.start_reduce_scatter(part, full);
   pipeline->reductions.push_back({shared_from_this(), std::move(work), full, part, !first});
+}
+
+void UnitState::add_gradients(const std::vector<at::Tensor>& gradients) {
+  if (!trains()) return;
+  const at::NoGradGuard no_grad;
+  const bool first = std::exchange(fresh, false);
+  if (group.size() == 1) return flatten(gradients, shard.gradient, !first);
+  if (!settings.reduce_each_micro_batch) {
+    if (first) unreduced = at::empty({layout.trained}, shard.gradient.options());
+    return flatten(gradients, unreduced, !first);
+  }
+  const at::Tensor full = at::empty({layout.trained}, shard.gradient.options());
+  flatten(gradients, full, false);
+  start_reduction(full, first);
+}
+
+void UnitState::start_last_reduction() {
+  const at::NoGradGuard no_grad;
+  if (unreduced.defined()) start_reduction(std::exchange(unreduced, at::Tensor()), true);
 }
 
 void UnitState::complete_gradient() {

@@ -47,6 +47,8 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
 
   /// Starts the gather of this unit unless one is under way.
   void prefetch();
+  /// Of the units that follow in forward.
+  void prefetch_next();
   /// The gathered flat tensor [total], in the dtype of computation.
   at::Tensor take_gathered();
   void drop_prefetched();
@@ -54,6 +56,11 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   /// Adds one micro-batch's gradients by parameter (undefined: zero), starting their reduction over
   /// the shard group.
   void add_gradients(const std::vector<at::Tensor>& gradients);
+  /// Puts or adds them into a flat tensor [trained] of this rank.
+  void flatten(const std::vector<at::Tensor>& gradients, const at::Tensor& flat, bool adds) const;
+  void start_reduction(const at::Tensor& full, bool first);
+  /// Of gradients that waited for the end of the step.
+  void start_last_reduction();
   /// Finishes reductions; what got no gradient is zero.
   void complete_gradient();
 
@@ -64,6 +71,8 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   CommLedger* ledger;
   Communicator* rows;  ///< null: every rank's group holds all rows
   FlatLayout layout;
+  FsdpSettings settings;
+  bool reshard;         ///< gathered parameters are released after forward
   bool bf16, in_place;  ///< in_place: parameters alias the master, nothing is gathered
   Shard shard;
   std::vector<at::Tensor> leaves;  ///< in place: the parameters
@@ -71,6 +80,8 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
       written;        ///< in place: this step's gradient of the parameter is in the flat gradient
   at::Tensor anchor;  ///< gives Gather a differentiable input
   bool fresh = true;  ///< no gradient yet in this step
+  at::Tensor
+      unreduced;  ///< [trained] whole gradients of this rank that wait for the end of the step
   std::shared_ptr<UnitPipeline> pipeline = std::make_shared<UnitPipeline>();
   std::weak_ptr<UnitState> next;
   at::Tensor prefetched, prefetch_source;

@@ -18,9 +18,9 @@ struct Outcome {
 };
 
 /// Two SGD steps on kMicroBatches · 4 lanes, whatever the ranks.
-Outcome train(Communicator& world, Layout layout, bool bf16) {
+Outcome train(Communicator& world, Layout layout, bool bf16, const FsdpSettings& settings) {
   Mesh mesh(world, {layout.replicate, layout.shard});
-  ParallelContext context{.seed = 11, .compute_bf16 = bf16};
+  ParallelContext context{.seed = 11, .fsdp = settings, .compute_bf16 = bf16};
   mesh.fill(context);
   Net net(context);
   Outcome outcome;
@@ -47,10 +47,10 @@ Outcome train(Communicator& world, Layout layout, bool bf16) {
   return outcome;
 }
 
-std::vector<Outcome> train_all(Layout layout, bool bf16) {
+std::vector<Outcome> train_all(Layout layout, bool bf16, const FsdpSettings& settings = {}) {
   std::vector<Outcome> outcomes(static_cast<size_t>(layout.replicate * layout.shard));
   run_ranks(layout.replicate * layout.shard, [&](Communicator& world) {
-    outcomes[static_cast<size_t>(world.rank())] = train(world, layout, bf16);
+    outcomes[static_cast<size_t>(world.rank())] = train(world, layout, bf16, settings);
   });
   return outcomes;
 }
@@ -111,6 +111,51 @@ TEST_CASE("fsdp: N ranks equal one rank and plain tensors, gradients and paramet
       CHECK(outcomes[rank].parameters[i].equal(outcomes[0].parameters[i]));
     }
   }
+}
+
+TEST_CASE("fsdp: what is kept and when gradients travel changes no result",
+          "[parallel][fsdp][ranks]") {
+  using Reshard = FsdpSettings::Reshard;
+  const Outcome one = train_all({1, 1}, false)[0];
+  const Layout layout = GENERATE(Layout{1, 2}, Layout{2, 2});
+  for (const int64_t prefetch : {0, 1, 2, 5})
+    for (const Reshard reshard : {Reshard::always, Reshard::never, Reshard::automatic})
+      for (const bool each : {true, false}) {
+        INFO("prefetch " << prefetch << ", reshard " << static_cast<int>(reshard) << ", each "
+                         << each);
+        const auto outcome = train_all(layout, false, {prefetch, reshard, each})[0];
+        check_close(outcome.gradients, one.gradients, 1e-6);
+        check_close(outcome.parameters, one.parameters, 1e-6);
+      }
+}
+
+TEST_CASE(
+    "fsdp: units stay gathered through forward where they are kept, and as many as prefetch says",
+    "[parallel][fsdp][ranks]") {
+  const auto most_units = [](const FsdpSettings& settings) {
+    std::vector<int64_t> most(2), after(2);
+    run_ranks(2, [&](Communicator& world) {
+      ParallelContext context{.dense = &world, .seed = 11, .fsdp = settings};
+      Net net(context);
+      const at::Tensor x = input(0).requires_grad_();
+      const auto loss = net.loss(x);
+      const int64_t unit_bytes = 4 * 2 * net.units[0]->shard().master.numel();
+      most[static_cast<size_t>(world.rank())] = net.most_bytes / unit_bytes;
+      after[static_cast<size_t>(world.rank())] = net.held() / unit_bytes;
+      loss.backward();
+      Unit::reduce_gradients(net.pointers());
+      if (net.held() != 0) throw Error("gathered parameters are left over");
+    });
+    CHECK(most[0] == most[1]);
+    CHECK(after[0] == after[1]);
+    return std::pair(most[0], after[0]);
+  };
+  using Reshard = FsdpSettings::Reshard;
+  CHECK(most_units({0, Reshard::always}) == std::pair<int64_t, int64_t>(0, 0));
+  CHECK(most_units({1, Reshard::always}) == std::pair<int64_t, int64_t>(1, 0));
+  CHECK(most_units({2, Reshard::always}) == std::pair<int64_t, int64_t>(2, 0));
+  CHECK(most_units({0, Reshard::never}) == std::pair<int64_t, int64_t>(kUnits, kUnits));
+  CHECK(most_units({1, Reshard::automatic}) == std::pair<int64_t, int64_t>(kUnits, kUnits));
 }
 
 TEST_CASE("fsdp: bf16 computation keeps f32 masters and sums", "[parallel][fsdp][ranks]") {

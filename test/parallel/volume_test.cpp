@@ -60,21 +60,44 @@ TEST_CASE("volume: FSDP gathers twice and scatters once, HSDP reduces the shard 
           "[parallel][volume]") {
   const TempDir folder;
   const auto recipe = dense_recipe(folder);
+  const std::vector<std::string> always{R"(parallel={"reshard_after_forward": "always"})"};
   const auto one = run_recipe(recipe, {.overrides = {"output=one"}});
   const auto vocab = one.parameters.at("model.embed_tokens.weight").size(0);
   for (const int shard : {2, 4}) {
     const int64_t once = 4 * flat_elements(recipe, vocab, shard) / shard * (shard - 1);
-    const auto comm = comm_of(recipe, {.shard = shard});
+    const auto comm = comm_of(recipe, {.shard = shard, .overrides = always});
     INFO("shard " << shard);
     CHECK(bytes(comm, "dense", "all_gather") == 2 * once);
     CHECK(bytes(comm, "dense", "reduce_scatter") == once);
     CHECK(bytes(comm, "replicate", "all_reduce") == 0);
   }
-  const auto comm = comm_of(recipe, {.replicate = 2, .shard = 2});
+  const auto comm = comm_of(recipe, {.replicate = 2, .shard = 2, .overrides = always});
   const int64_t shard_bytes = 4 * flat_elements(recipe, vocab, 2) / 2;
   CHECK(bytes(comm, "dense", "all_gather") + bytes(comm, "dense", "reduce_scatter") ==
         3 * shard_bytes);
   CHECK(bytes(comm, "replicate", "all_reduce") == shard_bytes);  // 2 (r − 1)/r of it, r = 2
+}
+
+TEST_CASE("volume: units that are kept are gathered once; gradients that wait travel once a step",
+          "[parallel][volume]") {
+  const TempDir folder;
+  const auto recipe = dense_recipe(folder);
+  const auto one = run_recipe(recipe, {.overrides = {"output=one"}});
+  const auto vocab = one.parameters.at("model.embed_tokens.weight").size(0);
+  const int64_t once = 4 * flat_elements(recipe, vocab, 2) / 2;
+  const auto volumes = [&](const char* settings) {
+    RunOptions options{.shard = 2, .overrides = {settings}};
+    options.accumulate = true;  // 4 packs: two micro-batches a rank
+    const auto comm = comm_of(recipe, options);
+    return std::pair(bytes(comm, "dense", "all_gather"), bytes(comm, "dense", "reduce_scatter"));
+  };
+  CHECK(volumes(R"(parallel={"reshard_after_forward": "always"})") ==
+        std::pair(4 * once, 2 * once));
+  CHECK(volumes(R"(parallel={"reshard_after_forward": "never"})") == std::pair(2 * once, 2 * once));
+  CHECK(volumes(R"(parallel={"reshard_after_forward": "auto"})") == std::pair(2 * once, 2 * once));
+  CHECK(
+      volumes(R"(parallel={"reshard_after_forward": "always", "reduce_gradients": "each_step"})") ==
+      std::pair(4 * once, once));
 }
 
 TEST_CASE("volume: Ulysses sends queries, keys, values and the result, forward and backward",
