@@ -33,7 +33,7 @@ int run_verb(const Request& request, MpiSession& mpi) {
 int end_job(MpiSession& mpi, const Failure& failure) {
   if (mpi.world().size() > 1) {
     // A rank whose peer failed first only echoes it: the first to report is the one that explains.
-    if (report_exit_code(failure.code)) {
+    if (report_exit_code(failure.code) && mpi.first_to_report()) {
       std::fprintf(stderr, "rank %d: %s\n", mpi.world().rank(), failure.message.c_str());
     }
     mpi.abort(failure.code);

@@ -193,6 +193,7 @@ Recipe read_resolved(Json resolved, const std::string& path) {
   take(resolved["parallel"], "sequence", recipe.parallel.sequence);
   take(resolved["parallel"], "expert", recipe.parallel.expert);
   take(resolved["parallel"], "overlap", recipe.parallel.overlap);
+  take(resolved["parallel"], "timeout", recipe.parallel.timeout);
   take(resolved["parallel"], "prefetch", recipe.parallel.prefetch);
   take(resolved["parallel"], "reshard_after_forward", recipe.parallel.reshard_after_forward);
   take(resolved["parallel"], "reduce_gradients", recipe.parallel.reduce_gradients);

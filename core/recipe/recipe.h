@@ -128,6 +128,7 @@ struct ParallelConfig {
   int64_t sequence = 1, expert = 1;
   bool overlap = true;   ///< exchanges of tokens travel while something else is computed
   int64_t prefetch = 1;  ///< units gathered ahead of the one that computes
+  double timeout = 600;  ///< seconds that a collective waits for the other ranks
   std::string reshard_after_forward = "auto";         ///< auto | always | never
   std::string reduce_gradients = "each_micro_batch";  ///< each_micro_batch | each_step
 };

@@ -26,6 +26,9 @@ class MpiSession {
   int local_rank() const;
   int local_size() const;
 
+  /// True on the first rank of this machine that asks: the one whose failure explains the others'.
+  bool first_to_report();
+
   /// Collective, at the end of a good run, after all other communicators are gone.
   void close();
   /// Ends all ranks of the job with this exit code, from any thread, whatever state they are in.

@@ -16,11 +16,12 @@ bool on_one_machine(const std::string& name, MPI_Comm group, int size) {
   return near == size;
 }
 
-/// Null on all ranks when it fails on any of them or one does not `want` it.
+}  // namespace
+
 std::unique_ptr<SharedSegment> common_segment(const std::string& name, MPI_Comm group, bool want,
-                                              SharedCommunicator::Place place) {
-  const auto [rank, size] = place;
-  const int64_t bytes = SharedRings::segment_bytes(size);
+                                              int64_t bytes) {
+  int rank = 0;
+  check_mpi(MPI_Comm_rank(group, &rank), name, "MPI_Comm_rank");
   std::unique_ptr<SharedSegment> segment;
   if (rank == 0) segment = SharedSegment::create(bytes);
   SharedSegment::Id id = segment ? segment->id() : SharedSegment::Id{};
@@ -33,8 +34,6 @@ std::unique_ptr<SharedSegment> common_segment(const std::string& name, MPI_Comm 
   return segment;
 }
 
-}  // namespace
-
 std::unique_ptr<Communicator> make_group(const std::string& name, MPI_Comm group,
                                          const MpiTransports& transports) {
   check_mpi(MPI_Comm_set_errhandler(group, MPI_ERRORS_RETURN), name, "MPI_Comm_set_errhandler");
@@ -43,7 +42,8 @@ std::unique_ptr<Communicator> make_group(const std::string& name, MPI_Comm group
   check_mpi(MPI_Comm_size(group, &size), name, "MPI_Comm_size");
   if (size > 1 && on_one_machine(name, group, size)) {
     const SharedCommunicator::Place place{rank, size};
-    if (auto segment = common_segment(name, group, transports.share_memory, place))
+    if (auto segment =
+            common_segment(name, group, transports.share_memory, SharedRings::segment_bytes(size)))
       return std::make_unique<SharedCommunicator>(
           name, place, std::make_unique<SharedRings>(std::move(segment), rank, size),
           transports.shared);

@@ -6,6 +6,7 @@
 
 #include "core/communicator.h"
 #include "parallel/comm/mpi_api.h"
+#include "parallel/comm/shared_segment.h"
 
 namespace veomni::comm {
 
@@ -23,5 +24,10 @@ struct MpiTransports {
 /// with no other MPI call of this process under way. Throws CommError.
 std::unique_ptr<Communicator> make_group(const std::string& name, MPI_Comm group,
                                          const MpiTransports& transports);
+
+/// Memory of `bytes` zeros that all ranks of a group on one machine have mapped; null on all of them when it fails on
+/// any or one does not `want` it. Collective, as make_group.
+std::unique_ptr<SharedSegment> common_segment(const std::string& name, MPI_Comm group, bool want,
+                                              int64_t bytes);
 
 }  // namespace veomni::comm

@@ -1,4 +1,5 @@
 
+#include <atomic>
 #include <cstdlib>
 #include <thread>
 
@@ -56,6 +57,8 @@ struct MpiSession::State {
   comm::MpiProgress messages;
   comm::SharedProgress shared;
   std::unique_ptr<Communicator> world;
+  std::unique_ptr<comm::SharedSegment>
+      reports;  ///< of this machine's ranks; null where there is no shared memory
   int local_rank = 0, local_size = 1;
 };
 
@@ -74,6 +77,7 @@ MpiSession::MpiSession() {
   state_ = std::make_unique<State>();
   comm::check_mpi(MPI_Comm_rank(node, &state_->local_rank), "mpi", "MPI_Comm_rank");
   comm::check_mpi(MPI_Comm_size(node, &state_->local_size), "mpi", "MPI_Comm_size");
+  state_->reports = comm::common_segment("mpi", node, true, sizeof(std::atomic<int>));
   comm::check_mpi(MPI_Comm_free(&node), "mpi", "MPI_Comm_free");
   state_->world = comm::make_group("world", MPI_COMM_WORLD,
                                    {state_->messages, state_->shared, shares_memory()});
@@ -84,6 +88,11 @@ MpiSession::~MpiSession() = default;
 Communicator& MpiSession::world() { return *state_->world; }
 int MpiSession::local_rank() const { return state_->local_rank; }
 int MpiSession::local_size() const { return state_->local_size; }
+
+bool MpiSession::first_to_report() {
+  if (!state_->reports) return true;
+  return reinterpret_cast<std::atomic<int>*>(state_->reports->data())->exchange(1) == 0;
+}
 
 void MpiSession::close() {
   require<CommError>(state_->messages.stop(), "mpi: close with operations still under way");

@@ -15,6 +15,8 @@ using Clock = std::chrono::steady_clock;
 // A peer that is some microseconds behind is waited for in place; for a later one the core is left to others.
 constexpr int kEagerTurns = 200;
 constexpr int kYieldingTurns = 2000;
+constexpr int kSilentTurns =
+    2200;  // some ten milliseconds later the others may read what is waited for
 constexpr auto kPause = std::chrono::microseconds(50);
 
 void relax() {
@@ -145,11 +147,16 @@ std::string SharedGroup::missing(const SharedOperation& operation) const {
     if (rank == rank_) continue;
     const auto last = rings_->last_call(rank);
     if (last.number >= operation.number) continue;
-    text += fmt::format("{}{} ({} behind{})", text.empty() ? "missing ranks: " : ", ", rank,
+    text += fmt::format("{}{} ({} behind{}; {})", text.empty() ? "missing ranks: " : ", ", rank,
                         operation.number - last.number,
-                        last.number > 0 ? fmt::format(", at {}", name_of(last.call)) : "");
+                        last.number > 0 ? fmt::format(", at {}", name_of(last.call)) : "",
+                        rings_->status(rank));
   }
-  return text.empty() ? "every rank has called it, but not all of them go on" : text;
+  if (!text.empty()) return text;
+  for (int rank = 0; rank < ranks_; ++rank)
+    if (rank != rank_)
+      text += fmt::format("{}rank {} {}", text.empty() ? "" : ", ", rank, rings_->status(rank));
+  return "every rank has called it: " + text;
 }
 
 void SharedProgress::add(SharedGroup& group) {
@@ -175,18 +182,28 @@ bool SharedProgress::turn(const SharedOperation& operation) {
   return operation.done || !operation.error.empty();
 }
 
+void SharedProgress::set_status(const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  for (SharedGroup* group : groups_)
+    if (group->has_rings()) group->rings().set_status(text);
+}
+
 void SharedProgress::wait(SharedGroup& group, SharedOperation& operation,
                           std::chrono::milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
+  bool said = false;
   for (int turns = 0; !turn(operation); ++turns) {
     if (turns < kEagerTurns) {
       relax();
       continue;
     }
     turns < kYieldingTurns ? std::this_thread::yield() : std::this_thread::sleep_for(kPause);
+    if (turns >= kSilentTurns && !std::exchange(said, true))
+      set_status(fmt::format("{}, {}", operation.where, group.missing(operation)));
     require<CommError>(Clock::now() < deadline, "{}: timed out after {}; {}", operation.where,
                        seconds_text(timeout), group.missing(operation));
   }
+  if (said) set_status("");
   require<CommError>(operation.error.empty(), "{}", operation.error);
 }
 

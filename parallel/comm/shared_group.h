@@ -61,8 +61,10 @@ class SharedGroup {
   void start(std::shared_ptr<SharedOperation> operation);
   /// Writes and reads what can be without waiting.
   void turn();
-  /// Which ranks have not come to this call, and where they are: `missing ranks: 1 (3 calls behind, at all_gather)`.
+  /// Which ranks have not come to this call, and what they do: `missing ranks: 1 (3 calls behind, at all_gather; waits
+  /// in sequence: rank 1 of 2: all_to_all)`.
   std::string missing(const SharedOperation& operation) const;
+  bool has_rings() const { return rings_ != nullptr; }  ///< a group of one has none
   SharedRings& rings() { return *rings_; }
 
  private:
@@ -91,6 +93,8 @@ class SharedProgress {
 
  private:
   bool turn(const SharedOperation& operation);
+  /// Tells the other ranks of all groups what this one waits for.
+  void set_status(const std::string& text);
   std::mutex mutex_;
   std::vector<SharedGroup*> groups_;
 };

@@ -1,17 +1,24 @@
 #include "parallel/comm/shared_rings.h"
 
+#include <fmt/core.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 
 namespace veomni::comm {
 namespace {
 
-// A rank's part of the segment: counters, each in a cache line of its own (messages written, the last call, messages
-// read by each rank), then slots, then bytes.
+// A rank's part of the segment: counters, each in a cache line of its own (messages written, the last call, its process,
+// messages read by each rank), then what it waits for, then slots, then bytes.
 constexpr int64_t kLine = 64;
+enum Counters { kWritten, kLastCall, kProcess, kRead };
 
 int64_t lines(int64_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
-int64_t counters_bytes(int ranks) { return (2 + ranks) * kLine; }
+int64_t counters_bytes(int ranks) {
+  return (kRead + ranks) * kLine + lines(SharedRings::kStatusBytes);
+}
 int64_t slots_bytes() {
   return lines(static_cast<int64_t>(SharedRings::kSlots * sizeof(SharedMessage)));
 }
@@ -22,6 +29,15 @@ int64_t rank_bytes(int ranks) {
 }
 
 constexpr int kCallBits = 8;
+
+/// The letter of /proc/PID/stat (proc(5)): R, S, T, …; 0 where there is no such process.
+char process_state(uint64_t process) {
+  std::ifstream file(fmt::format("/proc/{}/stat", process));
+  std::string text;
+  std::getline(file, text);
+  const size_t name_end = text.rfind(')');
+  return name_end == std::string::npos || name_end + 2 >= text.size() ? '\0' : text[name_end + 2];
+}
 
 }  // namespace
 
@@ -35,10 +51,18 @@ const char* name_of(SharedCall call) {
 int64_t SharedRings::segment_bytes(int ranks) { return ranks * rank_bytes(ranks); }
 
 SharedRings::SharedRings(std::unique_ptr<SharedSegment> segment, int rank, int ranks)
-    : segment_(std::move(segment)), rank_(rank), ranks_(ranks) {}
+    : segment_(std::move(segment)), rank_(rank), ranks_(ranks) {
+  counter(rank_, kProcess) = static_cast<uint64_t>(getpid());
+}
 
 SharedRings::Counter& SharedRings::counter(int rank, int which) const {
   return *reinterpret_cast<Counter*>(segment_->data() + rank * rank_bytes(ranks_) + which * kLine);
+}
+
+SharedRings::Counter& SharedRings::written(int rank) const { return counter(rank, kWritten); }
+
+SharedRings::Counter& SharedRings::read(int source, int reader) const {
+  return counter(source, kRead + reader);
 }
 
 SharedMessage& SharedRings::slot(int source, uint64_t index) const {
@@ -101,12 +125,31 @@ const SharedMessage* SharedRings::next(int source) {
 void SharedRings::pass(int source) { read(source, rank_).fetch_add(1, std::memory_order_release); }
 
 void SharedRings::set_last_call(uint64_t number, SharedCall call) {
-  counter(rank_, 1).store(number << kCallBits | static_cast<uint64_t>(call),
-                          std::memory_order_relaxed);
+  counter(rank_, kLastCall)
+      .store(number << kCallBits | static_cast<uint64_t>(call), std::memory_order_relaxed);
+}
+
+char* SharedRings::status_text(int rank) const {
+  return segment_->data() + rank * rank_bytes(ranks_) + (kRead + ranks_) * kLine;
+}
+
+void SharedRings::set_status(const std::string& text) {
+  const auto size = std::min(text.size(), static_cast<size_t>(kStatusBytes - 1));
+  char* status = status_text(rank_);
+  std::memcpy(status, text.data(), size);
+  status[size] = 0;
+}
+
+std::string SharedRings::status(int rank) const {
+  const std::string text(status_text(rank), strnlen(status_text(rank), kStatusBytes - 1));
+  const char state = process_state(counter(rank, kProcess).load());
+  if (state == 'T' || state == 't') return "is stopped";
+  if (state == 0 || state == 'Z') return "is gone";
+  return text.empty() ? "computes" : "waits in " + text;
 }
 
 SharedRings::LastCall SharedRings::last_call(int rank) const {
-  const uint64_t both = counter(rank, 1).load(std::memory_order_relaxed);
+  const uint64_t both = counter(rank, kLastCall).load(std::memory_order_relaxed);
   return {both >> kCallBits, static_cast<SharedCall>(both & ((1U << kCallBits) - 1))};
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 
 #include "parallel/comm/shared_segment.h"
 
@@ -51,6 +52,11 @@ class SharedRings {
   /// Done with it.
   void pass(int source);
 
+  /// What this rank waits for ("": nothing), for the others' messages about it; at most kStatusBytes - 1 are kept.
+  void set_status(const std::string& text);
+  /// What a rank does, as far as it is seen from here: `waits in sequence: rank 1 of 2: all_to_all`, `computes`, `is
+  /// stopped`, `is gone`.
+  std::string status(int rank) const;
   /// What a rank has called last; for messages about one that does not come.
   void set_last_call(uint64_t number, SharedCall call);
   struct LastCall {
@@ -58,7 +64,7 @@ class SharedRings {
     SharedCall call;
   };
   LastCall last_call(int rank) const;
-  SharedSegment& segment() { return *segment_; }
+  static constexpr int64_t kStatusBytes = 256;
 
  private:
   using Counter = std::atomic<uint64_t>;
@@ -68,9 +74,10 @@ class SharedRings {
     int64_t begin;
   };
   Counter& counter(int rank, int which) const;
-  Counter& written(int rank) const { return counter(rank, 0); }
-  Counter& read(int source, int reader) const { return counter(source, 2 + reader); }
+  Counter& written(int rank) const;
+  Counter& read(int source, int reader) const;
   SharedMessage& slot(int source, uint64_t index) const;
+  char* status_text(int rank) const;
   uint64_t read_by_all();
   int64_t reserve(int64_t bytes);
 

@@ -55,7 +55,7 @@ TEST_CASE("mpi: a late rank is a timeout that names group, rank and call", "[mpi
   } else {
     const auto beginning = fmt::format("shard: rank {} of {}: all_reduce: timed out after 0.3 s; ",
                                        world.rank(), world.size());
-    const auto missing = fmt::format("missing ranks: {} (1 behind)", last);
+    const auto missing = fmt::format("missing ranks: {} (1 behind; computes)", last);
     CHECK(message == beginning + (messages_only() ? "another rank ended, hangs or made other calls"
                                                   : missing));
     group->set_timeout(10s);

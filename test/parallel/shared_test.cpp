@@ -141,11 +141,26 @@ TEST_CASE("shared: a rank that does not come is named, with where it is",
   });
   CHECK(thrown[0] ==
         "shard: rank 0 of 3: all_gather: timed out after 0.2 s; missing ranks: 1 (1 behind, at "
-        "all_reduce)");
+        "all_reduce; computes)");
   CHECK(thrown[1].empty());
   CHECK(thrown[2] ==
         "shard: rank 2 of 3: all_gather: timed out after 0.2 s; missing ranks: 1 (1 behind, at "
-        "all_reduce)");
+        "all_reduce; computes)");
+}
+
+TEST_CASE("shared: where a missing rank waits elsewhere, the message says in which group",
+          "[parallel][shared][ranks]") {
+  const auto thrown = with_shared_ranks(2, [](Communicator& group) {
+    const auto other = group.split(0, "sequence");
+    at::Tensor t = at::zeros({2});
+    group.set_timeout(400ms);
+    other->set_timeout(1200ms);
+    (group.rank() == 0 ? group : *other).all_reduce(t);
+  });
+  CHECK_THAT(thrown[0],
+             Catch::Contains("shard: rank 0 of 2: all_reduce: timed out after 0.4 s; "
+                             "missing ranks: 1 (") &&
+                 Catch::Contains("waits in sequence: rank 1 of 2: all_reduce, missing ranks: 0 ("));
 }
 
 TEST_CASE("shared: different calls or sizes are an error that names both",
