@@ -190,11 +190,12 @@ class OmniModel : public Model {
       const auto& input = batch.encoders[e];
       encoded[e] = encoders_[e]->lm_encode(input, pass);
       pass.look("encoders." + recipe_.encoders[e].name, encoded[e]);
-      if (batch.place.size == 1) continue;
+      if (input.send_counts.empty()) continue;  // nobody shares this encoder's work
       const CommUnit counted(context_.ledger, "encoders." + recipe_.encoders[e].name);
       const auto out = encoded[e].index_select(0, input.send_rows.to(encoded[e].device()));
-      encoded[e] = exchange_rows(*context_.sequence, out, {input.send_counts, input.receive_counts},
-                                 context_.ledger);
+      auto& group = input.balanced ? *context_.encoders : *context_.sequence;
+      encoded[e] =
+          exchange_rows(group, out, {input.send_counts, input.receive_counts}, context_.ledger);
     }
     return encoded;
   }

@@ -6,7 +6,7 @@
 
 namespace veomni {
 
-Mesh::Mesh(Communicator& world, MeshShape shape)
+Mesh::Mesh(Communicator& world, MeshShape shape, bool balance_encoders)
     : shape_(shape.resolve(world.size())), world_(world) {
   const auto at = place();
   data_.host = world.split(at.sequence, "data");
@@ -17,6 +17,7 @@ Mesh::Mesh(Communicator& world, MeshShape shape)
   sequence_.host = copy.split(at.shard, "sequence");
   expert_.host = copy.split(at.expert_shard, "expert");
   expert_shard_.host = copy.split(at.expert, "expert_shard");
+  if (balance_encoders) encoders_.host = world.split(0, "encoders");
   world_counted_ = std::make_unique<CountedCommunicator>(world_, ledger_);
   count(data_);
   for (Group* group : device_groups()) count(*group);
@@ -30,7 +31,9 @@ void Mesh::count(Group& group) {
 }
 
 std::vector<Mesh::Group*> Mesh::device_groups() {
-  return {&dense_, &replicate_, &sequence_, &expert_, &expert_shard_};
+  std::vector<Group*> groups{&dense_, &replicate_, &sequence_, &expert_, &expert_shard_};
+  if (encoders_.host) groups.push_back(&encoders_);
+  return groups;
 }
 
 void Mesh::use_gpu(int device_index) {
@@ -53,6 +56,7 @@ void Mesh::fill(ParallelContext& context) {
   context.sequence = &sequence();
   context.expert = &expert();
   context.expert_shard = &expert_shard();
+  context.encoders = encoders_.counted.get();
 }
 
 }  // namespace veomni

@@ -16,8 +16,9 @@ struct ParallelContext;
 
 class Mesh {
  public:
-  /// Collective over `world`, which outlives the mesh. Throws ConfigError (see MeshShape::resolve).
-  Mesh(Communicator& world, MeshShape shape);
+  /// Collective over `world`, which outlives the mesh. `balance_encoders`: with a group for their embeddings. Throws
+  /// ConfigError (see MeshShape::resolve).
+  Mesh(Communicator& world, MeshShape shape, bool balance_encoders = false);
   ~Mesh();
 
   const MeshShape& shape() const { return shape_; }
@@ -60,6 +61,7 @@ class Mesh {
   CommLedger ledger_;
   std::unique_ptr<Communicator> world_counted_;
   Group data_, dense_, replicate_, sequence_, expert_, expert_shard_;
+  Group encoders_;  ///< all ranks; without members where encoders are not balanced
 };
 
 }  // namespace veomni

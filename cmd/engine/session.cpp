@@ -85,7 +85,7 @@ void Session::lay_out(const Recipe& recipe, bool restored) {
                            .local_ranks = mpi_.local_size()});
   });
   world().set_timeout(std::chrono::milliseconds(std::llround(recipe_.parallel.timeout * 1000)));
-  mesh_ = std::make_unique<Mesh>(world(), plan_.mesh);
+  mesh_ = std::make_unique<Mesh>(world(), plan_.mesh, plan_.balance_encoders);
   if (device_.cuda) together([&] { mesh_->use_gpu(device_.index); });
   context_.cuda = device_.cuda;
   mesh_->fill(context_);

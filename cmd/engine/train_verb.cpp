@@ -150,6 +150,7 @@ int run_train(const Request& request, MpiSession& mpi) {
                    .sequence = session.mesh().sequence_host(),
                    .writes_shards = session.mesh().replicate().rank() == 0,
                    .packs_per_micro_batch = session.plan().packs_per_micro_batch,
+                   .balance_encoders = session.plan().balance_encoders,
                    .planned_steps = steps,
                    .math = math,
                    .peak_flops = measure_peak_flops(session.device(), recipe.train.precision),

@@ -56,7 +56,7 @@ class Preprocessor {
   virtual std::optional<std::pair<int64_t, int64_t>> boundary_ids() const { return std::nullopt; }
 
   /// An input of at least one token that counts for nothing: for ranks that must run the part
-  /// without data.
+  /// without data. Its arrays have the types, and but for dim 0 the shapes, of every segment's.
   virtual PartInput dummy() const = 0;
 
   /// True when `fit` has to see the training records (statistics, vocabularies) before the first

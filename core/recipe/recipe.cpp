@@ -197,6 +197,7 @@ Recipe read_resolved(Json resolved, const std::string& path) {
   take(resolved["parallel"], "prefetch", recipe.parallel.prefetch);
   take(resolved["parallel"], "reshard_after_forward", recipe.parallel.reshard_after_forward);
   take(resolved["parallel"], "reduce_gradients", recipe.parallel.reduce_gradients);
+  take(resolved["parallel"], "balance_encoders", recipe.parallel.balance_encoders);
   take(resolved["checkpoint"], "every", recipe.checkpoint.every);
   take(resolved["checkpoint"], "keep", recipe.checkpoint.keep);
   take(resolved, "output", recipe.output);

@@ -131,6 +131,7 @@ struct ParallelConfig {
   double timeout = 600;  ///< seconds that a collective waits for the other ranks
   std::string reshard_after_forward = "auto";         ///< auto | always | never
   std::string reduce_gradients = "each_micro_batch";  ///< each_micro_batch | each_step
+  bool balance_encoders = true;  ///< segments may be encoded by ranks that have fewer of them
 };
 
 struct CheckpointConfig {

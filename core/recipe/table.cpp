@@ -75,6 +75,11 @@ Key parallel_key() {
                    "rank until the last micro-batch",
             .default_value = "each_micro_batch",
             .choices = {"each_micro_batch", "each_step"}},
+           {.name = "balance_encoders",
+            .type = Type::boolean,
+            .doc = "ranks whose packs have more images, sounds or records than others' let the "
+                   "others encode some of them",
+            .default_value = true},
            {.name = "expert",
             .type = Type::integer,
             .doc =

@@ -10,22 +10,11 @@
 #include <vector>
 
 #include "core/data/sample.h"
+#include "core/train/encoder_input.h"
+#include "core/train/segments.h"
 #include "core/train/sequence_place.h"
 
 namespace veomni {
-
-/// The segments of one encoder in the batch that this rank encodes, their host arrays concatenated along dim 0. Ranks that
-/// share the tokens of a pack deal its segments among them, then send each embedding to the rank that has its place.
-struct EncoderInput {
-  std::vector<at::Tensor> arrays;     ///< f32 or i64, in the part's order
-  std::vector<int64_t> token_counts;  ///< embeddings of each segment, in order
-  /// [n] i64: where each embedding goes in the batch; empty for a dummy. Without sharing n = Σ token_counts.
-  at::Tensor rows;
-  at::Tensor noise_keys;  ///< [Σ token_counts] i64: those of the tokens encoded (dummy: zeros)
-  at::Tensor send_rows;   ///< shared: [m] i64 which of the embeddings go out, in the order of ranks
-  std::vector<int64_t> send_counts, receive_counts;  ///< shared: for and from each rank
-  bool dummy = false;  ///< not of the data: it must leave no trace, in tables neither
-};
 
 /// The labelled positions of one head.
 struct HeadTargets {
@@ -57,12 +46,27 @@ struct PartUse {
   bool text = false;
 };
 
-PartUse parts_in(const std::vector<const Pack*>& packs, const Recipe& recipe);
+/// The packs of a micro-batch end to end, before ranks take their shares of it.
+struct Row {
+  /// Lane `lanes[i]` each.
+  Row(const std::vector<const Pack*>& packs, const std::vector<int64_t>& lanes,
+      SequencePlace its_place = {});
 
-/// Merges packs (lane `lanes[i]` each) into one row and takes the share of `place`. Encoders in `use` without a segment get
-/// their preprocessor's dummy.
-Batch make_batch(const std::vector<const Pack*>& packs, const std::vector<int64_t>& lanes,
-                 const PartUse& use, const Dataset& data, const Recipe& recipe,
-                 SequencePlace place = {});
+  Pack pack;
+  std::vector<int64_t> noise_keys;  ///< [row]: the same for a token wherever its lane is computed
+  SequencePlace place;              ///< of this rank among those that share it
+
+  PartUse parts(const Recipe& recipe) const;
+  /// Of each encoder of the recipe, not dealt yet.
+  std::vector<Segments> segments(const Recipe& recipe) const;
+};
+
+/// This rank's share of the row. `dealt`: the segments of each encoder, at least those of this row. Encoders in `use` of
+/// which this rank encodes no segment get their preprocessor's dummy.
+Batch make_batch(const Row& row, const std::vector<Segments>& dealt, const PartUse& use,
+                 const Dataset& data, const Recipe& recipe);
+
+/// The same, the segments dealt among the ranks of the row.
+Batch make_batch(const Row& row, const PartUse& use, const Dataset& data, const Recipe& recipe);
 
 }  // namespace veomni

@@ -92,8 +92,8 @@ at::Tensor Evaluator::run_chunk(int32_t source, int64_t begin, const std::vector
   for (const auto& sample : samples) pack.append(sample);
   ForwardOptions options;
   options.use = parts_of(recipe_, recipe_.sources[source]);
-  const auto batch = make_batch({&pack}, {0}, options.use, data_, recipe_,
-                                {groups_.sequence.rank(), groups_.sequence.size()});
+  const Row packed({&pack}, {0}, {groups_.sequence.rank(), groups_.sequence.size()});
+  const auto batch = make_batch(packed, options.use, data_, recipe_);
   const auto out = model_.forward(batch, options);
   sums.losses += out.sums.cpu();
   if (out.text_losses.defined()) {

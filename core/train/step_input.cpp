@@ -2,8 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <utility>
 
 #include "core/communicator.h"
 #include "core/train/stop.h"
@@ -17,7 +19,7 @@ constexpr double kWeightUnit = 1 << 20;
 int64_t weight_units(double weight) { return std::llround(weight * kWeightUnit); }
 
 /// Places in the agreed vector before each loss term's count.
-enum Header : size_t { kTokens, kPacks, kStopInt, kStopTerm, kStopUser, kHeaderSize };
+enum Header : size_t { kTokens, kStopInt, kStopTerm, kStopUser, kHeaderSize };
 
 int agreed_signal(const std::vector<int64_t>& all) {
   if (all[kStopInt] > 0) return SIGINT;
@@ -67,7 +69,9 @@ StepLoader::StepLoader(const Recipe& recipe, Dataset& data, const std::vector<Lo
       terms_(terms),
       group_(group),
       share_(std::move(share)),
-      place_(place) {}
+      place_(place) {
+  if (share_.balance_encoders) balance_.emplace(recipe_, data_, group_);
+}
 
 std::vector<int64_t> StepLoader::lanes() const {
   std::vector<int64_t> lanes;
@@ -77,26 +81,38 @@ std::vector<int64_t> StepLoader::lanes() const {
   return lanes;
 }
 
-std::vector<int64_t> StepLoader::local_counts(const std::vector<std::vector<const Pack*>>& groups,
-                                              const std::vector<PartUse>& uses) const {
+std::vector<Row> StepLoader::read_rows() {
+  const auto per_row = static_cast<size_t>(share_.packs_per_micro_batch);
+  std::vector<Row> rows;
+  for (size_t first = 0; first < share_.lanes.size(); first += per_row) {
+    const auto begin = share_.lanes.begin() + static_cast<int64_t>(first);
+    const std::vector<int64_t> lanes(
+        begin, begin + static_cast<int64_t>(std::min(per_row, share_.lanes.size() - first)));
+    std::vector<Pack> packs;
+    for (const auto lane : lanes) packs.push_back(lane < 0 ? Pack{} : data_.next(lane));
+    std::vector<const Pack*> pointers;
+    for (const auto& pack : packs) pointers.push_back(&pack);
+    rows.emplace_back(pointers, lanes, place_);
+  }
+  return rows;
+}
+
+std::vector<int64_t> StepLoader::local_counts(const std::vector<Row>& rows) const {
   std::vector<int64_t> counts(kHeaderSize + terms_.size());
   const int signal = stop_signal();
   counts[kStopInt] = signal == SIGINT;
   counts[kStopTerm] = signal == SIGTERM;
   counts[kStopUser] = signal == SIGUSR1;
   const size_t text = kHeaderSize, heads = kHeaderSize + recipe_.decoders.size();
-  for (const auto& group : groups) {
-    for (const auto* pack : group) {
-      counts[kTokens] += pack->token_count();
-      counts[kPacks] += pack->token_count() > 0;
-      for (size_t t = 0; t < pack->labels.size(); ++t) {
-        if (pack->labels[t] != kIgnore) counts[text] += weight_units(pack->label_weights[t]);
-      }
-      for (const auto& target : pack->targets)
-        counts[heads + target.head] += weight_units(target.weight);
+  for (const auto& [pack, keys, place] : rows) {
+    counts[kTokens] += pack.token_count();
+    for (size_t t = 0; t < pack.labels.size(); ++t) {
+      if (pack.labels[t] != kIgnore) counts[text] += weight_units(pack.label_weights[t]);
     }
+    for (const auto& target : pack.targets)
+      counts[heads + target.head] += weight_units(target.weight);
   }
-  for (const auto& use : uses) push_use(use, counts);
+  for (const auto& row : rows) push_use(row.parts(recipe_), counts);
   return counts;
 }
 
@@ -104,7 +120,7 @@ StepInput StepLoader::from_counts(const std::vector<int64_t>& all, size_t micro_
   StepInput input;
   input.tokens = static_cast<double>(all[kTokens]);
   input.fill = input.tokens / static_cast<double>(recipe_.train.packs * recipe_.train.pack_tokens);
-  input.empty = all[kPacks] == 0;
+  input.empty = all[kTokens] == 0;
   input.stop = agreed_signal(all);
   for (size_t k = 0; k < terms_.size(); ++k) {
     const bool routed = k >= recipe_.decoders.size() + recipe_.heads.size();
@@ -121,28 +137,29 @@ StepInput StepLoader::from_counts(const std::vector<int64_t>& all, size_t micro_
 }
 
 StepInput StepLoader::next() {
-  std::vector<Pack> packs;
-  packs.reserve(share_.lanes.size());
-  for (const auto lane : share_.lanes) packs.push_back(lane < 0 ? Pack{} : data_.next(lane));
-  std::vector<std::vector<const Pack*>> groups;
-  std::vector<std::vector<int64_t>> lanes;
-  for (size_t i = 0; i < packs.size(); ++i) {
-    if (i % static_cast<size_t>(share_.packs_per_micro_batch) == 0) {
-      groups.emplace_back();
-      lanes.emplace_back();
-    }
-    groups.back().push_back(&packs[i]);
-    lanes.back().push_back(share_.lanes[i]);
+  const auto rows = read_rows();
+  EncoderBalance::Step segments;
+  for (const auto& row : rows) segments.push_back(row.segments(recipe_));
+  auto counts = local_counts(rows);
+  const size_t lengths = counts.size();
+  std::vector<int64_t> description;
+  if (balance_) {  // how much each rank has to tell of its segments
+    description = balance_->describe(segments);
+    counts.resize(lengths + static_cast<size_t>(group_.size()));
+    counts[lengths + static_cast<size_t>(group_.rank())] = static_cast<int64_t>(description.size());
   }
-  std::vector<PartUse> uses;
-  for (const auto& group : groups) uses.push_back(parts_in(group, recipe_));
-  auto counts = local_counts(groups, uses);
   auto shared = at::from_blob(counts.data(), {static_cast<int64_t>(counts.size())}, at::kLong);
   if (group_.size() > 1) group_.all_reduce(shared);
-  auto input = from_counts(counts, groups.size());
-  for (size_t i = 0; i < groups.size(); ++i) {
-    input.micro_batches[i].batch =
-        make_batch(groups[i], lanes[i], input.micro_batches[i].use, data_, recipe_, place_);
+  auto input = from_counts(counts, rows.size());
+  if (balance_) {
+    const auto longest =
+        *std::max_element(counts.begin() + static_cast<int64_t>(lengths), counts.end());
+    input.encoder_work = balance_->spread(segments, std::move(description), longest);
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    auto& [batch, use] = input.micro_batches[i];
+    batch = balance_ ? make_batch(rows[i], segments[i], use, data_, recipe_)
+                     : make_batch(rows[i], use, data_, recipe_);
   }
   return input;
 }

@@ -2,10 +2,12 @@
 // The data of one optimizer step on this rank, loaded before its first forward, and what all ranks agreed on.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/recipe/recipe.h"
 #include "core/train/batch.h"
+#include "core/train/encoder_balance.h"
 #include "core/train/model.h"
 
 namespace veomni {
@@ -24,12 +26,15 @@ struct StepInput {
   double fill = 0;             ///< tokens over packs × pack_tokens
   bool empty = false;          ///< no lane had anything left (train.epochs)
   int stop = 0;                ///< signal that some rank got; 0: none
+  /// Of each encoder, summed over micro-batches; empty: encoders are not balanced.
+  std::vector<EncoderWork> encoder_work;
 };
 
 /// How a rank reads its lanes.
 struct LaneShare {
   std::vector<int64_t> lanes;  ///< -1: none, keeps the number of micro-batches equal on all ranks
   int64_t packs_per_micro_batch = 1;
+  bool balance_encoders = false;  ///< over the ranks that share the lanes
 };
 
 /// Lanes r, r + D, … of rank r of D; filled up with -1.
@@ -45,12 +50,12 @@ class StepLoader {
   std::vector<int64_t> lanes() const;
 
   /// Reads this rank's packs of the next step and agrees on counts, used parts and the stop flag in one int64
-  /// all-reduce (design: section 8). Collective.
+  /// all-reduce (design: section 8); then, where encoders are balanced, on who encodes what. Collective.
   StepInput next();
 
  private:
-  std::vector<int64_t> local_counts(const std::vector<std::vector<const Pack*>>& groups,
-                                    const std::vector<PartUse>& uses) const;
+  std::vector<Row> read_rows();
+  std::vector<int64_t> local_counts(const std::vector<Row>& rows) const;
   StepInput from_counts(const std::vector<int64_t>& all, size_t micro_batches) const;
 
   const Recipe& recipe_;
@@ -59,6 +64,7 @@ class StepLoader {
   Communicator& group_;
   LaneShare share_;
   SequencePlace place_;
+  std::optional<EncoderBalance> balance_;
 };
 
 }  // namespace veomni

@@ -41,6 +41,27 @@ void run_backward(const at::Tensor& objective) {
   if (objective.requires_grad()) objective.backward();
 }
 
+/// Work of the busiest rank over that of the mean rank, of each encoder that had any: what the others wait for.
+Json imbalance(const Recipe& recipe, const std::vector<EncoderWork>& work, int ranks) {
+  Json out = Json::object();
+  for (size_t e = 0; e < work.size(); ++e) {
+    const auto over_mean = [&](int64_t busiest) {
+      return static_cast<double>(busiest) * ranks / static_cast<double>(work[e].total);
+    };
+    if (work[e].total > 0)
+      out[recipe.encoders[e].name] = {{"before", over_mean(work[e].before)},
+                                      {"after", over_mean(work[e].after)}};
+  }
+  return out;
+}
+
+LaneShare lane_share(const TrainContext& context) {
+  auto share = share_lanes(context.data_group.rank(), context.data_group.size(),
+                           context.recipe.train.packs, context.packs_per_micro_batch);
+  share.balance_encoders = context.balance_encoders;
+  return share;
+}
+
 }  // namespace
 
 struct Trainer::StepOutcome {
@@ -55,9 +76,7 @@ Trainer::Trainer(TrainContext context)
       evaluator_(context.recipe, context.data, context.model,
                  {context.world, context.data_group, context.sequence}),
       loader_(context.recipe, context.data, context.model.losses(), context.data_group,
-              share_lanes(context.data_group.rank(), context.data_group.size(),
-                          context.recipe.train.packs, context.packs_per_micro_batch),
-              {context.sequence.rank(), context.sequence.size()}) {}
+              lane_share(context), {context.sequence.rank(), context.sequence.size()}) {}
 
 void Trainer::restore(const Checkpoint& checkpoint) {
   load_snapshot(checkpoint, context_.model, &optimizer_);
@@ -178,6 +197,9 @@ void Trainer::log_step(const StepInput& input, const StepOutcome& outcome) {
                 context_.peak_device_bytes ? context_.peak_device_bytes() : peak_host_bytes()}};
   if (context_.peak_flops > 0)
     line["mfu"] = outcome.flops / outcome.step_seconds / context_.peak_flops;
+  if (!input.encoder_work.empty())
+    line["encoder_imbalance"] =
+        imbalance(context_.recipe, input.encoder_work, context_.world.size());
   if (context_.ledger != nullptr && context_.world.size() > 1) {
     line["comm"] = context_.ledger->json(/*units=*/false);
     // The same in every step, and long: once.

@@ -32,6 +32,7 @@ struct TrainContext {
   Communicator& sequence;     ///< ranks that share the tokens of a pack; carries host tensors
   bool writes_shards = true;  ///< of ranks with the same shard, one writes it
   int64_t packs_per_micro_batch = 1;
+  bool balance_encoders = false;
   int64_t planned_steps = 0;  ///< of the whole run (epochs.h): what the schedule goes by
   const FlatMath& math;       ///< kernels of the update
   double peak_flops = 0;      ///< of this rank's device, for mfu; 0: mfu is left out

@@ -42,7 +42,8 @@ struct ParallelContext {
   Communicator* sequence = nullptr;      ///< who shares the tokens of a pack
   Communicator* expert = nullptr;        ///< who shares the experts of a layer
   Communicator* expert_shard = nullptr;  ///< experts' parameters are split over it
-  CommLedger* ledger = nullptr;          ///< counts the collectives; may be null
+  Communicator* encoders = nullptr;  ///< who shares encoders' work where it is balanced; else null
+  CommLedger* ledger = nullptr;      ///< counts the collectives; may be null
   int64_t seed = 1;
   /// Parameters whose values come from a file after the model is built: they are zero, not drawn,
   /// until then. Empty: none.

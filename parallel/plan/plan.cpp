@@ -33,13 +33,16 @@ Plan make_plan(const Recipe& recipe, int world) {
   const bool alone = recipe.base.num_experts > 0 && recipe.base.balance == "pack";
   plan.packs_per_micro_batch = alone ? 1 : std::min(lanes, fitting);
   plan.micro_batches = (lanes + plan.packs_per_micro_batch - 1) / plan.packs_per_micro_batch;
+  plan.balance_encoders = wanted.balance_encoders && readers > 1 && !recipe.encoders.empty();
   return plan;
 }
 
 Json plan_json(const Recipe& recipe, const Plan& plan) {
   Json parts = Json::object();
-  for (const auto& part : recipe.encoders)
+  for (const auto& part : recipe.encoders) {
     parts["encoders." + part.name] = part_layout(recipe, plan, true);
+    parts["encoders." + part.name]["balanced"] = plan.balance_encoders;
+  }
   parts["base"] = part_layout(recipe, plan, true);
   parts["base"]["sequence"] = plan.mesh.sequence;
   parts["base"]["expert"] = plan.mesh.expert;

@@ -14,6 +14,7 @@ struct Plan {
   MeshShape mesh;                     ///< every axis filled in
   int64_t packs_per_micro_batch = 1;  ///< packs of a rank that go through the model together
   int64_t micro_batches = 1;          ///< forward and backward passes a step on each rank
+  bool balance_encoders = false;  ///< asked for, and there are encoders and several rows of packs
 };
 
 /// Throws ConfigError: `parallel: replicate 1 × shard 2 is 2 ranks, but the world has 8`.

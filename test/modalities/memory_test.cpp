@@ -54,12 +54,12 @@ Batch row_of(int64_t tokens, int64_t sample, SequencePlace place) {
   return row;
 }
 
-struct Row {
+struct LongRow {
   double bytes =
       0;  ///< a rank that live between its forward and its backward, beyond those before it
   double loss = 0;
 };
-Row run_row(const Recipe& recipe, int sequence, int64_t tokens, int64_t sample) {
+LongRow run_row(const Recipe& recipe, int sequence, int64_t tokens, int64_t sample) {
   const auto counts = std::make_shared<MemoryCounts>();
   int64_t before = 0, held = 0;
   double loss = 0;
@@ -147,7 +147,7 @@ TEST_CASE(
     "[modalities][memory]") {
   const TempDir folder;
   const Recipe recipe = wide_recipe(folder, 0);
-  const Row one = run_row(recipe, 1, 8192, 8192), eight = run_row(recipe, 8, 8192, 8192);
+  const LongRow one = run_row(recipe, 1, 8192, 8192), eight = run_row(recipe, 8, 8192, 8192);
   CHECK(eight.bytes <= one.bytes / 6);
   CHECK(eight.loss == Approx(one.loss).epsilon(1e-5));
 }
@@ -160,9 +160,9 @@ TEST_CASE("memory: a sample of 131,072 tokens over 8 ranks", "[.long]") {
   recipe.base.intermediate_size = 64;
   recipe.base.num_hidden_layers = 1;
   recipe.base.head_dim = 4;
-  const Row eight = run_row(recipe, 8, 131072, 131072);
+  const LongRow eight = run_row(recipe, 8, 131072, 131072);
   std::printf("8 ranks: %.1f MB of activations each, loss %.9g\n", eight.bytes * 1e-6, eight.loss);
-  const Row one = run_row(recipe, 1, 131072, 131072);
+  const LongRow one = run_row(recipe, 1, 131072, 131072);
   std::printf("1 rank: %.1f MB, loss %.9g\n", one.bytes * 1e-6, one.loss);
   CHECK(eight.bytes <= one.bytes / 6);
   CHECK(eight.loss == Approx(one.loss).epsilon(1e-5));

@@ -94,6 +94,20 @@ std::string write_omni_recipe(const fs::path& folder) {
   return (folder / "omni.json").string();
 }
 
+std::string write_uneven_recipe(const fs::path& folder) {
+  std::ifstream file(write_omni_recipe(folder));
+  Json recipe = Json::parse(file);
+  auto& sources = recipe["data"]["sources"];
+  sources[0]["sample_tokens"] = 250;
+  sources[0]["weight"] = 1;
+  sources[1]["weight"] = 24;
+  sources[2]["weight"] = 4;
+  recipe["train"]["pack_tokens"] = 252;
+  recipe["train"]["dropout"] = 0.1;
+  write(folder / "uneven.json", recipe.dump(1));
+  return (folder / "uneven.json").string();
+}
+
 std::string write_moe_recipe(const fs::path& folder) {
   std::mt19937 random(8);
   write_text(folder, random);

@@ -10,6 +10,9 @@ namespace veomni::test {
 
 /// Writes text, images and customers into `folder` and returns the path of a recipe over them: every kind of part.
 std::string write_omni_recipe(const std::filesystem::path& folder);
+/// The same parts and data, but a pack of 252 tokens is one text or many images and customers: most steps have packs
+/// without any image beside packs with dozens.
+std::string write_uneven_recipe(const std::filesystem::path& folder);
 /// A mixture of experts on text.
 std::string write_moe_recipe(const std::filesystem::path& folder);
 /// A text model that starts from a Hugging Face directory; `changes` is merged into the recipe (RFC 7386).

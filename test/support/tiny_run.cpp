@@ -38,8 +38,9 @@ std::map<std::string, at::Tensor> first_gradients(const Recipe& recipe, Mesh& me
   context.cuda = cuda;
   const auto data = open_dataset(recipe, nullptr);
   const auto model = build_model(recipe, data->vocab_size(), context);
-  const auto share = share_lanes(mesh.data().rank(), mesh.data().size(), recipe.train.packs,
-                                 plan.packs_per_micro_batch);
+  auto share = share_lanes(mesh.data().rank(), mesh.data().size(), recipe.train.packs,
+                           plan.packs_per_micro_batch);
+  share.balance_encoders = plan.balance_encoders;
   StepLoader loader(recipe, *data, model->losses(), mesh.data(), share,
                     {mesh.sequence().rank(), mesh.sequence().size()});
   data->start(loader.lanes(), nullptr);
@@ -78,7 +79,7 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
     Plan plan = make_plan(sized, world.size());
     if (options.accumulate) plan.packs_per_micro_batch = 1;
     const bool cuda = open_shared_device(options.device, world);
-    Mesh mesh(world, plan.mesh);
+    Mesh mesh(world, plan.mesh, plan.balance_encoders);
     if (options.keep_gradients) {
       auto gradients = first_gradients(sized, mesh, plan, cuda);
       if (world.rank() == 0) outcome.gradients = std::move(gradients);
@@ -111,6 +112,7 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
                      .sequence = mesh.sequence_host(),
                      .writes_shards = mesh.replicate().rank() == 0,
                      .packs_per_micro_batch = plan.packs_per_micro_batch,
+                     .balance_encoders = plan.balance_encoders,
                      .planned_steps = planned_steps(sized, *data),
                      .math = math,
                      .ledger = &mesh.ledger(),
