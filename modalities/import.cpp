@@ -59,29 +59,48 @@ void read_piece(const HuggingFaceWeights& weights, const HuggingFacePiece& piece
                piece.begin + elements.end, out);
 }
 
-/// Threads share a slice's elements: one reads the file while another waits for its own part.
-void fill(const ShardSlice& slice, float* out, const std::vector<HuggingFacePiece>& pieces,
-          const HuggingFaceWeights& weights) {
-  constexpr int64_t kGrain = 1 << 19;
+/// A stretch of a parameter to be filled.
+struct Stretch {
+  const HuggingFaceWeights* weights;
+  const HuggingFacePiece* piece;
+  Elements elements;  ///< of the piece
+  float* out;
+};
+
+/// What of `slice` lies in each piece, in stretches of a few huge pages: small enough to be dealt evenly, and no two threads
+/// touch the same page first. A transposed piece is read row by row of the file: parts of it would read the same rows again.
+void add_stretches(const ShardSlice& slice, float* out, const std::vector<HuggingFacePiece>& pieces,
+                   const HuggingFaceWeights& weights, std::vector<Stretch>& stretches) {
+  constexpr int64_t kMost = 1 << 20;
   int64_t start = 0;  // of the piece in the flattened parameter
   for (const auto& piece : pieces) {
     const int64_t count = piece.count();
-    const int64_t begin = std::max(slice.begin, start), end = std::min(slice.end, start + count);
-    // A transposed piece is read row by row of the file: shares of it would read the same rows again.
-    at::parallel_for(begin, end, piece.transposed ? count : kGrain, [&](int64_t from, int64_t to) {
-      read_piece(weights, piece, {from - start, to - start}, out + (from - slice.begin));
-    });
+    const int64_t end = std::min(slice.end, start + count);
+    for (int64_t from = std::max(slice.begin, start), to = 0; from < end; from = to) {
+      to = piece.transposed ? end : std::min(end, from + kMost);
+      stretches.push_back({&weights, &piece, {from - start, to - start}, out + from - slice.begin});
+    }
     start += count;
   }
 }
 
-/// The slice's place in the shard's own memory, or in a copy on the host that is then put there.
-void fill(Shard& shard, const ShardSlice& slice, const std::vector<HuggingFacePiece>& pieces,
-          const HuggingFaceWeights& weights) {
-  at::Tensor place = shard.master.narrow(0, slice.offset, slice.end - slice.begin);
-  at::Tensor host = place.is_cpu() ? place : at::empty(place.sizes(), at::kFloat);
-  fill(slice, host.mutable_data_ptr<float>(), pieces, weights);
-  if (!place.is_cpu()) place.copy_(host);
+/// Each thread has a run of its own, and while it reads one stretch the system fetches the next ones.
+void read_stretches(const std::vector<Stretch>& stretches) {
+  constexpr int64_t kAhead = 8;
+  const auto expect = [&](int64_t i) {
+    const auto& [weights, piece, elements, out] = stretches[static_cast<size_t>(i)];
+    if (!piece->transposed)
+      weights->expect(name_in(*weights, piece->tensor), piece->begin + elements.begin,
+                      piece->begin + elements.end);
+  };
+  at::parallel_for(0, static_cast<int64_t>(stretches.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < std::min(end, begin + kAhead); ++i) expect(i);
+    for (int64_t i = begin; i < end; ++i) {
+      if (i + kAhead < end) expect(i + kAhead);
+      const auto& [weights, piece, elements, out] = stretches[static_cast<size_t>(i)];
+      read_piece(*weights, *piece, elements, out);
+    }
+  });
 }
 
 /// What one directory gives.
@@ -159,13 +178,22 @@ StartWeights::StartWeights(const Recipe& recipe) {
 StartWeights::~StartWeights() = default;
 
 void StartWeights::fill(const std::vector<Shard*>& shards) const {
+  std::vector<Stretch> own;  // in memory of the host: all read at once
   for (const auto& directory : directories_)
     for (Shard* shard : shards)
       for (const auto& slice : shard->slices) {
         const auto found = directory->origin.pieces.find(slice.parameter);
         if (found == directory->origin.pieces.end() || slice.begin == slice.end) continue;
-        veomni::fill(*shard, slice, found->second, directory->weights);
+        at::Tensor place = shard->master.narrow(0, slice.offset, slice.end - slice.begin);
+        const bool on_host = place.is_cpu();
+        at::Tensor host = on_host ? place : at::empty(place.sizes(), at::kFloat);
+        std::vector<Stretch> copied;
+        add_stretches(slice, host.mutable_data_ptr<float>(), found->second, directory->weights,
+                      on_host ? own : copied);
+        read_stretches(copied);
+        if (!on_host) place.copy_(host);
       }
+  read_stretches(own);
 }
 
 int64_t StartWeights::bytes() const {

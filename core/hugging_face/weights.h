@@ -24,6 +24,8 @@ class HuggingFaceWeights {
   /// Elements [begin, end) of the flattened tensor as f32; only their bytes are read. F32, F16, BF16 and F64.
   /// Thread-safe.
   void read(const std::string& name, int64_t begin, int64_t end, float* out) const;
+  /// Says that these elements will be read soon: the system may fetch them meanwhile.
+  void expect(const std::string& name, int64_t begin, int64_t end) const;
   std::vector<std::string> names() const;  ///< sorted
   int64_t bytes() const;                   ///< of all tensors, as they are stored
   const std::filesystem::path& directory() const { return directory_; }
