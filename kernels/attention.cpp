@@ -29,6 +29,8 @@ void check_heads(int64_t width, const AttentionShape& shape) {
               " query heads must be a positive multiple of ", keys, " key-value heads");
   TORCH_CHECK(dim > 0 && dim % 2 == 0 && dim <= 256, kWhere, ": head_dim is ", dim,
               ", must be even and at most 256");
+  TORCH_CHECK(shape.window >= 0 && (shape.window == 0 || shape.causal), kWhere, ": window is ",
+              shape.window, ", must be 0, or positive and attention causal");
   const int64_t turned = shape.rotary_dims;
   TORCH_CHECK(turned >= 0 && turned % 2 == 0 && turned <= dim, kWhere, ": rotary_dims is ", turned,
               ", must be even and at most head_dim = ", dim);

@@ -22,6 +22,9 @@ struct AttentionShape {
   /// Pairs that turn by each row of two-dimensional positions, in order (M-RoPE; images' rows and columns)
   std::array<int64_t, 3> rope_sections{};
   bool rope_restarts = false;  ///< pair j of a section of n turns by theta^(-j/n): each starts anew
+  /// Each token sees itself and the window - 1 tokens before it (Beltagy et al. 2020, arXiv:2004.05150, as Mistral has it);
+  /// 0: all before it. Causal only.
+  int64_t window = 0;
 };
 
 inline int64_t rotary_dims(const AttentionShape& shape) {

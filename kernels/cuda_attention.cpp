@@ -2,6 +2,7 @@
 // T tokens, N query heads, K key-value heads, H head size
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "kernels/cuda_call.h"
 #include "kernels/cuda_ops.h"
@@ -106,6 +107,7 @@ VeomniAttention attention_args(const AttentionInputCuda& in, const at::Tensor& q
   args.key_value_heads = in.shape.key_value_heads;
   args.head_dim = in.shape.head_dim;
   args.causal = in.shape.causal ? 1 : 0;
+  args.window = static_cast<int32_t>(std::min<int64_t>(in.shape.window, in.qkv.size(0)));
   args.scalar = scalar_of(in.qkv);
   return args;
 }
@@ -164,12 +166,21 @@ struct Heads {
   }
 };
 
+/// Tokens before and after itself that one sees, as LibTorch's kernels count a window; nothing: as causal says.
+std::optional<int64_t> left_of(const AttentionShape& shape) {
+  return shape.window > 0 ? std::optional(shape.window - 1) : std::nullopt;
+}
+std::optional<int64_t> right_of(const AttentionShape& shape) {
+  return shape.window > 0 ? std::optional<int64_t>(0) : std::nullopt;
+}
+
 AttentionCuda flash_forward(const AttentionInputCuda& in) {
   const Samples samples(in);
   const Heads heads(in, rotated(in), samples.tokens);
   auto [out, lse, state, more_state, mask] = at::_flash_attention_forward(
       heads.q, heads.k, heads.v, samples.bounds, samples.bounds, samples.longest, samples.longest,
-      /*dropout_p=*/0, in.shape.causal, /*return_debug_mask=*/false);
+      /*dropout_p=*/0, in.shape.causal, /*return_debug_mask=*/false, /*scale=*/std::nullopt,
+      left_of(in.shape), right_of(in.shape));
   const int64_t tokens = in.qkv.size(0), width = Columns(in.shape).k;
   at::Tensor rows = out.reshape({samples.tokens, width});
   if (samples.tokens < tokens)
@@ -188,7 +199,7 @@ AttentionGradCuda flash_backward(const at::Tensor& grad_out, const AttentionInpu
   const auto [grad_q, grad_k, grad_v] = at::_flash_attention_backward(
       rows_of(grad_out), heads.q, heads.k, heads.v, rows_of(saved.out), saved.lse, samples.bounds,
       samples.bounds, samples.longest, samples.longest, /*dropout_p=*/0, in.shape.causal,
-      saved.state, saved.more_state);
+      saved.state, saved.more_state, /*scale=*/std::nullopt, left_of(in.shape), right_of(in.shape));
   AttentionGradCuda grad;
   grad.qkv = make(in, in.qkv.sizes());
   const at::Tensor grad_qk = rotates(in) ? make(in, {in.qkv.size(0), columns.qk_width}) : grad.qkv;

@@ -139,9 +139,9 @@ struct VeomniAttention {
   float* lse;               ///< [N, T]: log Σ exp of each row's scaled scores; backward reads it
   const VeomniTile* tiles;  ///< device array, for the direction's own tile rows
   int64_t tile_count, tokens, query_heads, key_value_heads, head_dim;
-  int32_t causal, scalar;
-  const void* grad_out;  ///< backward: [T, N, H] scalar
-  void* grad_q;          ///< backward: placed like q, k and v, each with its own stride
+  int32_t causal, window, scalar;  ///< window: tokens that each sees; 0: all before it
+  const void* grad_out;            ///< backward: [T, N, H] scalar
+  void* grad_q;                    ///< backward: placed like q, k and v, each with its own stride
   void* grad_k;
   void* grad_v;
   int64_t grad_q_stride, grad_k_stride, grad_v_stride;

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cached_backends.h"
@@ -49,13 +50,16 @@ at::Tensor prepare(at::Tensor x, const at::Tensor& weight, const Turn& turn, dou
 }
 
 /// q [L, N, H], k and v [L, K, H] → [L, N, H]
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal) {
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, bool causal,
+                  int64_t window) {
   const int64_t group = q.size(1) / k.size(1), length = q.size(0);
   const at::Tensor keys = k.repeat_interleave(group, 1).permute({1, 2, 0});
   at::Tensor scores =
       at::matmul(q.transpose(0, 1), keys) / std::sqrt(static_cast<double>(q.size(2)));
   if (causal) {
-    const at::Tensor hidden = at::ones({length, length}, q.options().dtype(at::kBool)).triu(1);
+    const at::Tensor all = at::ones({length, length}, q.options().dtype(at::kBool));
+    at::Tensor hidden = all.triu(1);
+    if (window > 0) hidden = hidden.logical_or(all.tril(-window));
     scores = scores.masked_fill(hidden, -INFINITY);
   }
   return at::matmul(scores.softmax(-1), v.repeat_interleave(group, 1).transpose(0, 1))
@@ -82,7 +86,7 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
     const int64_t length = begin[s + 1] - begin[s];
     if (length == 0) continue;
     const auto part = [&](const at::Tensor& x) { return x.narrow(0, begin[s], length); };
-    rows.push_back(attend(part(q), part(k), part(v), shape.causal));
+    rows.push_back(attend(part(q), part(k), part(v), shape.causal, shape.window));
   }
   rows.push_back(at::zeros({tokens - begin[samples], queries, shape.head_dim}, heads.options()));
   return at::cat(rows).to(qkv.scalar_type()).reshape({tokens, queries * shape.head_dim});
@@ -122,12 +126,16 @@ at::Tensor cached_attention(const at::Tensor& qkv, const at::Tensor& q_weight,
              *place = rows.places.const_data_ptr<int64_t>();
   const at::Tensor out = at::empty({tokens, queries * shape.head_dim}, qkv.options());
   for (int64_t t = 0; t < tokens; ++t) {
-    const auto read = [&](const at::Tensor& cache) {  // [length, K, H]
-      return widen(
-          cache.select(0, slot[t]).permute({1, 3, 0, 2}).flatten(0, 1).narrow(0, 0, place[t] + 1));
+    const int64_t seen = shape.window > 0 ? std::min(shape.window, place[t] + 1) : place[t] + 1;
+    const auto read = [&](const at::Tensor& cache) {  // [seen, K, H]
+      return widen(cache.select(0, slot[t])
+                       .permute({1, 3, 0, 2})
+                       .flatten(0, 1)
+                       .narrow(0, place[t] + 1 - seen, seen));
     };
     const at::Tensor mixed =
-        attend(q.narrow(0, t, 1), read(rows.keys), read(rows.values), /*causal=*/false);
+        attend(q.narrow(0, t, 1), read(rows.keys), read(rows.values), /*causal=*/false,
+               /*window=*/0);
     out[t].copy_(mixed.reshape({queries * shape.head_dim}));
   }
   return out;

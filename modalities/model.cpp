@@ -118,8 +118,13 @@ class OmniModel : public Model {
   }
 
   std::map<std::string, at::Tensor> buffers() override {
-    if (!transformer_.expert_fractions().defined()) return {};
-    return {{"expert_fractions", transformer_.expert_fractions()}};
+    std::map<std::string, at::Tensor> buffers;
+    const auto add = [&](const char* name, const at::Tensor& buffer) {
+      if (buffer.defined()) buffers[name] = buffer;
+    };
+    add("expert_fractions", transformer_.expert_fractions());
+    add("router_bias", transformer_.router_bias());
+    return buffers;
   }
 
   void finish_step() override {
@@ -127,10 +132,16 @@ class OmniModel : public Model {
     if (!counts.defined()) return;
     auto all = counts.cpu();  // the world carries host tensors
     context_.world->all_reduce(all);
+    expert_loads_ = all;
     const auto choices = all.sum(1, true).clamp_min(1);
+    if (auto& bias = transformer_.router_bias(); bias.defined())
+      bias.add_((all.mean(1, true) - all).sign().to(bias.options()),
+                recipe_.base.router_bias_update_rate);
     transformer_.expert_fractions().copy_(all / choices *
                                           static_cast<double>(recipe_.base.num_experts_per_tok));
   }
+
+  at::Tensor expert_loads() const override { return expert_loads_; }
 
   double flops(const Batch& batch) const override { return flops_->of(batch); }
 
@@ -235,7 +246,7 @@ class OmniModel : public Model {
   }
 
   at::Tensor final_norm(const UnitUse& root, const Stream& stream) const {
-    const bool has_bias = block_config(recipe_.base).norm == NormType::layer_norm;
+    const bool has_bias = block_config(recipe_.base, 0).norm == NormType::layer_norm;
     const auto bias = has_bias ? root[root_index("model.norm.bias")] : at::Tensor();
     return add_norm(stream, root[root_index("model.norm.weight")], bias, recipe_.base.norm_eps)
         .second;
@@ -294,6 +305,7 @@ class OmniModel : public Model {
   std::vector<std::unique_ptr<SparseParameters>> table_parameters_;
   ParameterIndex index_;
   std::optional<ModelFlops> flops_;
+  at::Tensor expert_loads_;
 };
 
 }  // namespace

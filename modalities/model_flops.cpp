@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "modalities/base/block_spec.h"
 #include "parallel/fsdp/unit.h"
 #include "parallel/table.h"
 
@@ -18,14 +19,18 @@ ModelFlops::ModelFlops(const BaseConfig& base, const std::vector<UnitSpec>& spec
                        const std::vector<Unit*>& units, bool before) {
   const auto width = static_cast<double>(base.num_attention_heads * base.head_dim);
   const auto passes = [&before](bool own) { return 1 + (before ? 1 : 0) + (own ? 1 : 0); };
+  window_ = static_cast<double>(base.sliding_window);
   const bool root = trains({units[0]}, {});
+  int64_t layer = 0;
   before = before || root;
   for (size_t u = 1; u < units.size(); ++u) {
     const bool own = trains({units[u]}, {});
     a_token_ += specs[u].flops_per_token * passes(own);
     before = before || own;
     if (!specs[u].attends) continue;
-    a_pair_ += 2 * width * (before ? 3 : 1);  // two products of 2·T²·N·H, half of it masked
+    const bool slides = block_config(base, layer++).window > 0;
+    // Two products of 2·T²·N·H, half of it masked.
+    (slides ? a_window_pair_ : a_pair_) += 2 * width * (before ? 3 : 1);
   }
   a_token_ += specs[0].flops_per_token * passes(root);
 }
@@ -35,7 +40,10 @@ double ModelFlops::of(const Batch& batch) const {
   const auto bounds = batch.cu_seqlens.const_data_ptr<int32_t>();
   for (int64_t s = 0; s + 1 < batch.cu_seqlens.size(0); ++s) {
     const auto length = static_cast<double>(bounds[s + 1] - bounds[s]);
-    flops += a_pair_ * length * length / batch.place.size;
+    const double hidden =
+        std::max(0.0, length - window_);  // pairs that no window reaches: its square
+    flops += (a_pair_ * length * length + a_window_pair_ * (length * length - hidden * hidden)) /
+             batch.place.size;
   }
   return flops;
 }

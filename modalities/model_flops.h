@@ -25,7 +25,9 @@ class ModelFlops {
 
  private:
   double a_token_ = 0;
-  double a_pair_ = 0;  ///< of tokens of one sample, of which attention leaves half out
+  /// Of tokens of one sample, of which attention leaves half out: in layers without a window, and in those with one.
+  double a_pair_ = 0, a_window_pair_ = 0;
+  double window_ = 0;
 };
 
 }  // namespace veomni

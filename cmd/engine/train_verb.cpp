@@ -140,6 +140,8 @@ int run_train(const Request& request, MpiSession& mpi) {
     log->note(describe(session, recipe));
     if (!loaded.empty()) log->note(loaded);
     if (first > 0) log->note(fmt::format("resumed from {}", start.checkpoint->string()));
+    if (recipe.base.router_force_balance)
+      log->note("experts take turns (router_force_balance): a benchmark, no training");
   });
   const FlatMath math = flat_math();
   Trainer trainer({.recipe = recipe,

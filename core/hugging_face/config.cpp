@@ -11,36 +11,6 @@
 namespace veomni {
 namespace {
 
-const std::vector<Architecture>& architectures() {
-  static const std::vector<Architecture> all = {
-      {.model_type = "llama", .family = "llama", .name = "LlamaForCausalLM"},
-      {.model_type = "mistral", .family = "llama", .name = "MistralForCausalLM", .bias_key = false},
-      {.model_type = "qwen2", .family = "qwen2", .name = "Qwen2ForCausalLM", .bias_key = false},
-      {.model_type = "qwen2_5_vl",
-       .family = "qwen2",
-       .name = "Qwen2_5_VLForConditionalGeneration",
-       .bias_key = false,
-       .vision = "qwen2_5_vl"},
-      {.model_type = "qwen3", .family = "qwen3", .name = "Qwen3ForCausalLM"},
-      {.model_type = "qwen3_moe", .family = "qwen3_moe", .name = "Qwen3MoeForCausalLM"},
-      {.model_type = "mixtral",
-       .family = "mixtral",
-       .name = "MixtralForCausalLM",
-       .rope_theta = 1e6,
-       .norm_eps = 1e-5,
-       .bias_key = false},
-      {.model_type = "gpt2",
-       .family = "gpt2",
-       .name = "GPT2LMHeadModel",
-       .norm_eps = 1e-5,
-       .bias_key = false},
-      {.model_type = "gpt_neox",
-       .family = "gpt_neox",
-       .name = "GPTNeoXForCausalLM",
-       .norm_eps = 1e-5}};
-  return all;
-}
-
 const Architecture& find_architecture(ConfigReader& reader) {
   const Json type = reader.get("model_type");
   std::string known;
@@ -49,23 +19,6 @@ const Architecture& find_architecture(ConfigReader& reader) {
     known += fmt::format("{}{}", known.empty() ? "" : ", ", architecture.model_type);
   }
   reader.fail("model_type", fmt::format("{} is not supported; {} are", json_excerpt(type), known));
-}
-
-/// Attention within a window is another computation, unless no sample can be longer than the window.
-void refuse_windows(ConfigReader& reader, const Architecture& architecture) {
-  const Json window = reader.get("sliding_window"), longest = reader.get("max_position_embeddings");
-  const std::string type = architecture.model_type;
-  const bool asked = reader.flag("use_sliding_window", type == "mistral" || type == "mixtral");
-  const bool reached = !window.is_number() || !longest.is_number() || window < longest;
-  if (asked && !window.is_null() && reached)
-    reader.fail("sliding_window",
-                fmt::format("{} is not supported; only attention over whole samples is",
-                            json_excerpt(window)));
-  const Json layers = reader.get("layer_types");
-  for (const Json& layer : layers.is_array() ? layers : Json::array())
-    if (layer != "full_attention")
-      reader.fail("layer_types",
-                  fmt::format("{} is not supported; only full_attention is", json_excerpt(layer)));
 }
 
 std::string read_activation(ConfigReader& reader, const char* key, const Family& family) {
@@ -117,7 +70,7 @@ void read_llama(ConfigReader& reader, const Architecture& architecture, Json& ba
   reader.expect("attention_dropout", 0.0);
   reader.expect("use_mrope", false);
   reader.expect("partial_rotary_factor", 1.0);
-  refuse_windows(reader, architecture);
+  read_windows(reader, architecture, base);
 }
 
 /// GPT-2's own names for sizes, and the common ones that older directories have.
@@ -221,6 +174,13 @@ Json read_hugging_face_config(const std::filesystem::path& directory) {
 
 namespace {
 
+bool has_windows(const Architecture& architecture, const Json& base) {
+  using Windows = Architecture::Windows;
+  if (!base.contains("sliding_window")) return true;
+  return architecture.windows == Windows::by_layer ||
+         (architecture.windows == Windows::all && !base.contains("layer_types"));
+}
+
 /// The class of transformers that computes what this base does.
 const Architecture& architecture_of(const Json& base) {
   const Family& family = family_of(base.at("family").get<std::string>());
@@ -231,14 +191,19 @@ const Architecture& architecture_of(const Json& base) {
     if (std::string(architecture.family) == family.name &&
         (architecture.vision != nullptr) == base.contains("mrope_section") &&
         qk_norm == family.qk_norm && experts == family.needs_experts &&
-        (architecture.bias_key || bias == family.attention_bias) &&
+        has_windows(architecture, base) &&
+        (architecture.bias_key ||
+         (bias == family.attention_bias && !base.value("mlp_bias", false))) &&
         (std::string(family.name) != "mixtral" || base.value("norm_topk_prob", true)))
       return architecture;
   throw ConfigError(fmt::format(
-      "export: model.base: family {} with attention_bias {}, qk_norm {}, {} experts and "
-      "norm_topk_prob {} has no class in transformers; train with the family's defaults to export",
+      "export: model.base: family {} with attention_bias {}, qk_norm {}, {} experts, "
+      "norm_topk_prob "
+      "{}, sliding_window {} and layer_types {} has no class in transformers; train with the "
+      "family's defaults to export",
       base.at("family").dump(), bias, qk_norm, base.value("num_experts", 0),
-      base.value("norm_topk_prob", true)));
+      base.value("norm_topk_prob", true), base.value("sliding_window", Json()).dump(),
+      base.value("layer_types", Json()).dump()));
 }
 
 void copy_keys(const Json& base, std::initializer_list<const char*> keys, Json& config) {
@@ -278,8 +243,9 @@ void write_llama(const Json& base, const Architecture& architecture, Json& confi
       family.needs_experts && !family.qk_norm ? "moe_intermediate_size" : "intermediate_size",
       base.value("moe_intermediate_size", Json(nullptr)));
   config["attention_dropout"] = 0.0;
+  write_windows(base, architecture, config);
   if (architecture.bias_key) config["attention_bias"] = base.at("attention_bias");
-  if (family.mlp_bias_key) config["mlp_bias"] = base.at("mlp_bias");
+  if (family.mlp_bias_key && architecture.bias_key) config["mlp_bias"] = base.at("mlp_bias");
   if (!family.needs_experts) return;
   copy_keys(base, {"num_experts_per_tok", "router_aux_loss_coef"}, config);
   const bool mixtral = std::string(family.name) == "mixtral";
@@ -299,6 +265,10 @@ int64_t longest_sample(const Json& base, int64_t otherwise) {
 }  // namespace
 
 Json make_hugging_face_config(const Json& base, int64_t max_position_embeddings) {
+  require<ConfigError>(
+      base.value("router_bias_update_rate", 0.0) == 0,
+      "export: model.base.router_bias_update_rate: transformers' classes choose "
+      "experts without a bias and would choose others; train without it to export");
   const Architecture& architecture = architecture_of(base);
   const Family& family = family_of(architecture.family);
   Json config = {{"architectures", {architecture.name}}, {"model_type", architecture.model_type}};

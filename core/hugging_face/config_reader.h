@@ -8,20 +8,10 @@
 
 #include "core/data/text.h"
 #include "core/error.h"
+#include "core/hugging_face/architectures.h"
 #include "core/json.h"
 
 namespace veomni {
-
-/// An architecture of transformers that our block computes, and the family of model.base it becomes.
-struct Architecture {
-  const char* model_type;
-  const char* family;
-  const char* name;           ///< the class that reads the directory
-  double rope_theta = 10000;  ///< transformers' default
-  double norm_eps = 1e-6;
-  bool bias_key = true;          ///< attention_bias is read; otherwise it is what the family has
-  const char* vision = nullptr;  ///< type of the encoder that the directory holds besides
-};
 
 /// Say how a checkpoint is used or was made, not what the model computes in training.
 inline const std::set<std::string> kWithoutEffect = {"_name_or_path",
@@ -73,6 +63,8 @@ class ConfigReader {
   [[noreturn]] void fail(const std::string& key, const std::string& message) const {
     throw ConfigError(fmt::format("{}: {}{}: {}", name_, prefix_, shown(key), message));
   }
+
+  bool has(const std::string& key) const { return json_.contains(key); }
 
   /// The value, null when the key is absent or null. Every key asked for counts as known.
   Json get(const std::string& key) {
@@ -144,6 +136,10 @@ class ConfigReader {
 
 /// rope_theta, rope_scaling and, in families that have it, rotary_pct of `base` (config_rope.cpp).
 void read_rope(ConfigReader& reader, const Architecture& architecture, Json& base);
+/// sliding_window and layer_types of `base`, which has num_hidden_layers (config_windows.cpp).
+void read_windows(ConfigReader& reader, const Architecture& architecture, Json& base);
+void write_windows(const Json& base, const Architecture& architecture, Json& config);
+
 /// The keys of config.json that they become.
 void write_rope(const Json& base, Json& config);
 

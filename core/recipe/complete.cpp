@@ -15,8 +15,9 @@ int64_t size_of(const Json& base, const char* name) { return base.value(name, in
 void complete_experts(Json& base, const Document& document, const Path& path) {
   const int64_t experts = size_of(base, "num_experts");
   if (experts == 0) {
-    for (const char* name : {"num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob",
-                             "router_aux_loss_coef", "router_z_loss_coef", "balance"}) {
+    for (const char* name :
+         {"num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob", "router_aux_loss_coef",
+          "router_z_loss_coef", "balance", "router_bias_update_rate", "router_force_balance"}) {
       if (!base.contains(name)) continue;
       document.fail_key(child(path, name), "has no effect without num_experts; remove it");
     }
@@ -37,13 +38,15 @@ void complete_experts(Json& base, const Document& document, const Path& path) {
     }
     base["moe_intermediate_size"] = base["intermediate_size"];
   }
-  const Json defaults{{"norm_topk_prob", true},
-                      {"router_aux_loss_coef", 0.001},
-                      {"router_z_loss_coef", 0.0},
-                      {"balance", "step"}};
+  const Json defaults{{"norm_topk_prob", true},         {"router_aux_loss_coef", 0.001},
+                      {"router_z_loss_coef", 0.0},      {"balance", "step"},
+                      {"router_bias_update_rate", 0.0}, {"router_force_balance", false}};
   for (const auto& [name, value] : defaults.items()) {
     if (!base.contains(name)) base[name] = value;
   }
+  if (base["router_force_balance"] == true && base["router_bias_update_rate"] > 0)
+    document.fail_key(child(path, "router_bias_update_rate"),
+                      "has no effect with router_force_balance; leave one out");
 }
 
 /// head_dim, which a family without grouped heads has no key for.
@@ -117,6 +120,17 @@ void complete_rope(Json& base, const Document& document, const Path& path, int64
   if (type != "dynamic") rope[original] = base["max_position_embeddings"];
 }
 
+void check_windows(const Json& base, const Document& document, const Path& path) {
+  if (!base.contains("layer_types")) return;
+  const Path here = child(path, "layer_types");
+  const auto layers = static_cast<size_t>(size_of(base, "num_hidden_layers"));
+  if (base["layer_types"].size() != layers)
+    document.fail_value(here, fmt::format("has {} entries, must have one for each of the {} layers",
+                                          base["layer_types"].size(), layers));
+  if (!base.contains("sliding_window"))
+    document.fail_key(here, "has no effect without sliding_window; remove it, or give one");
+}
+
 void check_experts_are_swiglu(const Json& base, const Document& document, const Path& path) {
   if (size_of(base, "num_experts") == 0) return;
   const auto act = base.value("hidden_act", std::string("silu"));
@@ -161,6 +175,7 @@ void complete_base(Json& base, const Document& document) {
   const int64_t head_dim = family.grouped_heads ? complete_heads(base, document, path)
                                                 : plain_head_dim(base, document, path);
   if (family.rotary) complete_rope(base, document, path, head_dim);
+  check_windows(base, document, path);
   if (family.expert_keys) complete_experts(base, document, path);
   check_experts_are_swiglu(base, document, path);
   if (base.contains("intermediate_size") || size_of(base, "num_experts") > 0) return;

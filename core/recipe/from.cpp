@@ -13,8 +13,9 @@ namespace {
 
 /// What may differ from the directory: it changes training, not what the weights mean.
 bool is_free(const std::string& key, const Json& base) {
-  static const std::set<std::string> always = {"router_aux_loss_coef", "router_z_loss_coef",
-                                               "balance", "initializer_range"};
+  static const std::set<std::string> always = {
+      "router_aux_loss_coef", "router_z_loss_coef",      "balance",
+      "initializer_range",    "router_bias_update_rate", "router_force_balance"};
   if (key != "max_position_embeddings") return always.contains(key);
   const Json rope = base.value("rope_scaling", Json::object());
   return base.contains("rope_theta") && rope.value("rope_type", "default") != "dynamic";

@@ -63,6 +63,8 @@ BaseConfig read_base(const Json& json) {
   take(json, "rope_theta", base.rope_theta);
   take(json, "rotary_pct", base.rotary_pct);
   take(json, "mrope_section", base.mrope_section);
+  take(json, "sliding_window", base.sliding_window);
+  take(json, "layer_types", base.layer_types);
   if (json.contains("rope_scaling")) base.rope_scaling = read_rope_scaling(json["rope_scaling"]);
   take(json, "rms_norm_eps", base.norm_eps);
   take(json, "layer_norm_eps", base.norm_eps);
@@ -77,6 +79,8 @@ BaseConfig read_base(const Json& json) {
   take(json, "router_aux_loss_coef", base.router_aux_loss_coef);
   take(json, "router_z_loss_coef", base.router_z_loss_coef);
   take(json, "balance", base.balance);
+  take(json, "router_bias_update_rate", base.router_bias_update_rate);
+  take(json, "router_force_balance", base.router_force_balance);
   apply_family(base);
   return base;
 }

@@ -35,6 +35,9 @@ struct BaseConfig {
   int64_t max_position_embeddings = 0;  ///< longest sample; 0: not said. gpt2: rows of a table
   int64_t num_experts = 0, num_experts_per_tok = 0,
           moe_intermediate_size = 0;  ///< num_experts 0: dense
+  int64_t sliding_window = 0;         ///< tokens that each sees, itself included; 0: all before it
+  std::vector<std::string>
+      layer_types;  ///< full_attention | sliding_attention, one a layer; empty: all slide
   double rope_theta = 10000.0, initializer_range = 0.02;
   double rotary_pct = 1;  ///< gpt_neox: the part of each head that rotates
   RopeScalingConfig rope_scaling;
@@ -51,6 +54,11 @@ struct BaseConfig {
   double router_aux_loss_coef = 0.001, router_z_loss_coef = 0.0;
   std::string balance =
       "step";  ///< step: last step's global fractions | pack: the pack's own (Hugging Face's value)
+  /// What an expert's bias in the choice of experts changes by after each step, towards an even load (Wang et al. 2024,
+  /// arXiv:2408.15664); 0: there is no bias
+  double router_bias_update_rate = 0;
+  bool router_force_balance =
+      false;  ///< for benchmarks: experts take turns, whatever the router says
 };
 
 struct TableConfig {

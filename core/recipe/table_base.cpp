@@ -65,7 +65,15 @@ Keys expert_keys(bool required) {
        .doc = "fractions in the load-balance loss: the last step's, or the pack's own; step by "
               "default "
               "with experts",
-       .choices = {"step", "pack"}}};
+       .choices = {"step", "pack"}},
+      coefficient_key("router_bias_update_rate",
+                      "what an expert's bias in the choice of experts changes by after a step, "
+                      "towards an even load without a loss for it (arXiv:2408.15664 takes 0.001); "
+                      "0, no bias, by default with experts"),
+      flag_key("router_force_balance",
+               "for benchmarks: in training experts take turns, whatever the router says; false by "
+               "default with experts",
+               nullptr)};
 }
 
 Key rope_scaling_key() {
@@ -120,16 +128,7 @@ Keys position_keys(const Family& family) {
   if (!family.rotary) return {longest};
   Keys keys{longest, positive_key("rope_theta", "base of the rotary position frequencies", 10000.0),
             rope_scaling_key()};
-  if (!family.partial_rotary)
-    keys.push_back(
-        {.name = "mrope_section",
-         .type = Type::array,
-         .doc = "frequencies of a head that turn by a token's time, row and column, as "
-                "Qwen2.5-VL places images; left out: by one position",
-         .minimum = 3,
-         .maximum = 3,
-         .items = {{.name = "", .type = Type::integer, .doc = "how many", .minimum = 0}}});
-  if (family.partial_rotary)
+  if (family.partial_rotary) {
     keys.push_back({.name = "rotary_pct",
                     .type = Type::number,
                     .doc = "part of each head that rotates",
@@ -137,6 +136,25 @@ Keys position_keys(const Family& family) {
                     .minimum = 0,
                     .maximum = 1,
                     .exclusive_minimum = true});
+    return keys;
+  }
+  keys.push_back({.name = "mrope_section",
+                  .type = Type::array,
+                  .doc = "frequencies of a head that turn by a token's time, row and column, as "
+                         "Qwen2.5-VL places images; left out: by one position",
+                  .minimum = 3,
+                  .maximum = 3,
+                  .items = {{.name = "", .type = Type::integer, .doc = "how many", .minimum = 0}}});
+  keys.push_back(size_key("sliding_window",
+                          "tokens that each token sees, itself included; left out: all before it",
+                          false, kMaxLength));
+  keys.push_back({.name = "layer_types",
+                  .type = Type::array,
+                  .doc = "with sliding_window: which layers have it; left out: all",
+                  .items = {{.name = "",
+                             .type = Type::string,
+                             .doc = "attention of one layer",
+                             .choices = {"full_attention", "sliding_attention"}}}});
   return keys;
 }
 

@@ -22,6 +22,8 @@ struct History {
   std::vector<EvaluationCurve> evaluations;
   Curve loss, lr, grad_norm, speed;
   Curve data, comm, compute;  ///< seconds of each step
+  Curve busiest,
+      busiest_of_worst;  ///< busiest expert's load over the mean: mean of layers, and worst layer
 };
 
 /// `recipe` tells which sources train which task; null: unknown.

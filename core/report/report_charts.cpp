@@ -131,6 +131,12 @@ std::vector<Chart> make_charts(const History& history, const Json& recipe) {
   add("Learning rate", "", history.lr, false);
   add("Gradient norm", "", history.grad_norm, true);
   add("Throughput", "tokens/s", history.speed, true);
+  if (has_values(history.busiest))
+    charts.push_back({"Busiest expert, load over the mean",
+                      "",
+                      false,
+                      {line_of("mean of layers", history.busiest, true),
+                       line_of("worst layer", history.busiest_of_worst, true)}});
   if (!history.data.empty()) charts.push_back(time_chart(history));
   return charts;
 }

@@ -53,6 +53,24 @@ void add_step(History& history, const Json& line) {
   history.compute.add(step, seconds - waiting - talking);
 }
 
+/// How busy experts were.
+void add_router(History& history, ReportData& data, const Json& line) {
+  const auto router = line.find("router");
+  if (router == line.end() || router->empty()) return;
+  const double step = or_zero(number(line, "step"));
+  double sum = 0, worst = 0;
+  for (const auto& [layer, figures] : router->items()) {
+    const double busiest = or_zero(number(figures, "max_over_mean"));
+    sum += busiest;
+    worst = std::max(worst, busiest);
+  }
+  history.busiest.add(step, sum / static_cast<double>(router->size()));
+  history.busiest_of_worst.add(step, worst);
+  if (!router->front().contains("loads")) return;
+  data.expert_loads = *router;
+  data.expert_step = static_cast<int64_t>(step);
+}
+
 Curve& evaluation_curve(History& history, const std::string& source, const std::string& metric) {
   for (auto& known : history.evaluations) {
     if (known.source == source && known.metric == metric) return known.curve;
@@ -170,6 +188,8 @@ ReportData read_report_data(const fs::path& run) {
     if (line.contains("eval")) add_evaluation(history, line);
     if (!line.contains("loss")) continue;
     add_step(history, line);
+    add_router(history, data, line);
+    if (line.contains("comm_units")) data.comm_units = line["comm_units"];
     data.last_step = line;
     data.steps = std::max(data.steps, static_cast<int64_t>(or_zero(number(line, "step"))));
     data.training_seconds += or_zero(number(line, "step_seconds"));

@@ -44,6 +44,9 @@ struct ReportData {
   std::string name;
   Json recipe, plan;  ///< null when the file does not exist
   Json last_step;     ///< metrics of the last step
+  Json expert_loads;  ///< "router" of the last step that has each expert's load, else null
+  int64_t expert_step = 0;
+  Json comm_units;  ///< of the step that has it, else null
   int64_t steps = 0;
   double training_seconds = 0, tokens = 0, median_tokens_per_second = 0, peak_memory_bytes = 0;
   std::vector<Chart> charts;

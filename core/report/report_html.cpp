@@ -8,41 +8,16 @@
 #include "core/checkpoint/file_io.h"
 #include "core/error.h"
 #include "core/report/json_lines.h"
+#include "core/report/markup.h"
 #include "core/report/report_data.h"
 #include "core/report/report_page.h"
+#include "core/report/report_sections.h"
 #include "core/report/run_log.h"
 #include "core/version.h"
 
 namespace veomni {
 namespace fs = std::filesystem;
 namespace {
-
-/// Text for HTML, between tags or in a quoted attribute.
-std::string escape(const std::string& text) {
-  std::string result;
-  for (const char c : printable_text(text, true)) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      case '\'':
-        result += "&#39;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
 
 /// JSON for a script element: plain ASCII, and no character that could end the element.
 std::string script_json(const Json& value) {
@@ -113,10 +88,6 @@ std::string facts_section(const ReportData& data) {
   if (last("mfu").is_number())
     html += fact("MFU", fmt::format("{:.1f} %", 100 * last("mfu").get<double>()));
   return html + "</dl>\n";
-}
-
-std::string section(const char* id, const char* title, const std::string& body) {
-  return fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n{}</section>\n", id, title, body);
 }
 
 std::string evaluation_section(const ReportData& data) {
@@ -223,7 +194,8 @@ std::string report_html(const ReportData& data) {
   html += fmt::format("<header><h1>{}</h1><p>veomni {} · {}</p></header>\n", name, version(),
                       date_text());
   html += facts_section(data) + charts_section(data) + evaluation_section(data) +
-          samples_section(data) + plan_section(data) + recipe_section(data);
+          samples_section(data) + experts_section(data) + comm_section(data) + plan_section(data) +
+          recipe_section(data);
   html += "</main>\n<script type=\"application/json\" id=\"data\">" +
           script_json(charts_json(data.charts)) + "</script>\n";
   return html + "<script>" + kReportScript + "</script>\n</body>\n</html>\n";

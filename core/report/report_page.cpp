@@ -80,6 +80,9 @@ pre { margin: 0; padding: 12px 16px;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 .sample pre { max-height: 26em; overflow-y: auto; }
 .none { color: var(--soft); }
+.experts { width: 60%; } .experts i { display: inline-block; width: 14px; height: 18px; margin: 0 1px 1px 0;
+  background: var(--c0); border-radius: 2px; }
+details .wide { border: 0; border-top: 1px solid var(--line); border-radius: 0; }
 @media print { body { background: none; } .chart, .sample { break-inside: avoid; } }
 )css";
 

@@ -13,7 +13,7 @@
 namespace veomni {
 namespace {
 
-/// The curves of one step: loss, loss/<task>, grad_norm, lr, tokens_per_second.
+/// The curves of one step: loss, loss/<task>, grad_norm, lr, tokens_per_second, router/<layer>/<figure>.
 std::vector<Scalar> step_scalars(const Json& metrics) {
   std::vector<Scalar> scalars;
   const auto add = [&](const std::string& tag, const Json& value) {
@@ -25,6 +25,7 @@ std::vector<Scalar> step_scalars(const Json& metrics) {
     if (metrics.contains(key)) add(key, metrics.at(key));
   }
   if (metrics.contains("losses")) add("loss", metrics.at("losses"));
+  if (metrics.contains("router")) add("router", metrics.at("router"));
   return scalars;
 }
 

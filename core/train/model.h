@@ -82,6 +82,9 @@ class Model {
   virtual std::vector<SparseParameters*> tables() = 0;
   /// State that is not a parameter (the MoE layers' fractions): name → tensor, equal on all ranks; stored in checkpoints.
   virtual std::map<std::string, at::Tensor> buffers() = 0;
+  /// How many choices of tokens fell on each expert in the last step, [MoE layers, experts] f64 on the host, over all
+  /// ranks; undefined without experts. After finish_step.
+  virtual at::Tensor expert_loads() const = 0;
   /// Brings buffers up to date after a step. Collective over `data`.
   virtual void finish_step() = 0;
 

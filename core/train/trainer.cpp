@@ -11,6 +11,7 @@
 #include "core/data/sample.h"
 #include "core/error.h"
 #include "core/train/gather.h"
+#include "core/train/router_loads.h"
 #include "core/train/schedule.h"
 #include "core/train/snapshot.h"
 #include "core/train/stop.h"
@@ -54,6 +55,9 @@ Json imbalance(const Recipe& recipe, const std::vector<EncoderWork>& work, int r
   }
   return out;
 }
+
+/// Steps between lines that have each expert's load: long where there are many.
+constexpr int64_t kLoadsEvery = 50;
 
 LaneShare lane_share(const TrainContext& context) {
   auto share = share_lanes(context.data_group.rank(), context.data_group.size(),
@@ -197,6 +201,9 @@ void Trainer::log_step(const StepInput& input, const StepOutcome& outcome) {
                 context_.peak_device_bytes ? context_.peak_device_bytes() : peak_host_bytes()}};
   if (context_.peak_flops > 0)
     line["mfu"] = outcome.flops / outcome.step_seconds / context_.peak_flops;
+  if (const auto loads = context_.model.expert_loads(); loads.defined())
+    line["router"] =
+        router_json(loads, step_ % kLoadsEvery == 1 || step_ == context_.recipe.train.steps);
   if (!input.encoder_work.empty())
     line["encoder_imbalance"] =
         imbalance(context_.recipe, input.encoder_work, context_.world.size());

@@ -39,21 +39,24 @@ void load_d_outputs(const Head<T>& head, int64_t q0, int64_t query_head, float* 
 template <class T>
 void softmax_backward_block(const Head<T>& head, int64_t q0, int64_t k0, int64_t keys,
                             const QueryState& state, float* scores, float* d_scores) {
-  const int64_t open = head.args.causal ? smaller(keys, larger(0, q0 + 1 - k0)) : keys;
+  const OpenKeys open(head.args, q0, k0, keys);
   for (int v = 0; v < kQueryVectors; ++v) {
     const Vec top = load(state.top + v * kLanes), inverse = load(state.inverse + v * kLanes),
               delta = load(state.delta + v * kLanes);
-    float *p_at = scores + v * kLanes, *d_at = d_scores + v * kLanes;
-    for (int64_t k = 0; k < open; ++k, p_at += kQueries, d_at += kQueries) {
-      const Vec p = exponential2(load(p_at) - top) * inverse;
-      save(p_at, p);
+    const auto put = [&](int64_t k, Vec p) {
+      float* d_at = d_scores + k * kQueries + v * kLanes;
+      save(scores + k * kQueries + v * kLanes, p);
       save(d_at, p * (load(d_at) - delta));
-    }
-    for (int64_t k = open; k < keys; ++k, p_at += kQueries, d_at += kQueries) {
-      const Vec p = sees(q0, v, k0 + k) ? exponential2(load(p_at) - top) * inverse : Vec{};
-      save(p_at, p);
-      save(d_at, p * (load(d_at) - delta));
-    }
+    };
+    const auto probability = [&](int64_t k) {
+      return exponential2(load(scores + k * kQueries + v * kLanes) - top) * inverse;
+    };
+    const auto hide = [&](int64_t k) {
+      put(k, sees(head.args, q0, v, k0 + k) ? probability(k) : Vec{});
+    };
+    for (int64_t k = 0; k < open.begin; ++k) hide(k);
+    for (int64_t k = open.begin; k < open.end; ++k) put(k, probability(k));
+    for (int64_t k = open.end; k < keys; ++k) hide(k);
   }
 }
 
@@ -73,8 +76,8 @@ void backward_block(const Head<T>& head, const Gradients& g, int64_t q0, int64_t
   load_d_outputs(head, q0, query_head, d_rows, state);
   transpose_block(head, rows, columns);
   transpose_block(head, d_rows, d_columns);
-  const int64_t end = head.key_end(q0);
-  for (int64_t k0 = 0; k0 < end; k0 += kBackwardKeys) {
+  const int64_t begin = head.key_begin(q0), end = head.key_end(q0);
+  for (int64_t k0 = begin; k0 < end; k0 += kBackwardKeys) {
     const int64_t keys = smaller(kBackwardKeys, end - k0);
     score_block(head, head.keys + k0 * padded, columns, keys, scores);
     score_block(head, head.values + k0 * padded, d_columns, keys, d_scores);
@@ -105,7 +108,7 @@ void backward_block(const Head<T>& head, const Gradients& g, int64_t q0, int64_t
               .rows = tiled(count),
               .cols = padded,
               .depth = keys,
-              .add = k0 > 0});
+              .add = k0 > begin});
   }
   for (int64_t r = 0; r < count; ++r) {
     const int64_t offset = head.query_offset(q0 + r, query_head);

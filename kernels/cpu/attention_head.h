@@ -66,7 +66,11 @@ struct Head {
     return args.softmax + ((begin + token) * args.query_heads + head) * 2;
   }
   const T* qkv(int64_t offset) const { return static_cast<const T*>(args.qkv) + offset; }
-  /// Keys that queries of the block at q0 may see: [0, key_end).
+  /// Keys that queries of the block at q0 may see are [key_begin, key_end); it begins with a tile, for products make whole
+  /// ones.
+  int64_t key_begin(int64_t q0) const {
+    return args.window > 0 ? larger(0, q0 + 1 - args.window) / kTileRows * kTileRows : 0;
+  }
   int64_t key_end(int64_t q0) const {
     return args.causal ? smaller(q0 + kQueries, length) : length;
   }
@@ -133,11 +137,22 @@ void score_block(const Head<T>& head, const float* rows, const float* columns, i
   multiply(p);
 }
 
-/// The lanes of query vector v whose queries may see key `key`, for blocks on the diagonal: all ones or zero.
-inline IntVec sees(int64_t q0, int v, int64_t key) {
+/// Keys [begin, end) of a block that all its queries see; the others need sees().
+struct OpenKeys {
+  int64_t begin, end;
+  OpenKeys(const AttentionArgs& args, int64_t q0, int64_t k0, int64_t keys)
+      : begin(args.window > 0 ? smaller(keys, larger(0, q0 + kQueries - args.window - k0)) : 0),
+        end(larger(begin, args.causal ? smaller(keys, larger(0, q0 + 1 - k0)) : keys)) {}
+};
+
+/// The lanes of query vector v whose queries may see key `key`: all ones or zero.
+inline IntVec sees(const AttentionArgs& args, int64_t q0, int v, int64_t key) {
   IntVec lane;
   for (int i = 0; i < kLanes; ++i) lane[i] = i;
-  return lane >= static_cast<int>(key - q0) - v * kLanes;
+  const int first = static_cast<int>(key - q0) - v * kLanes;
+  if (args.window == 0) return lane >= first;
+  const int64_t past = first + args.window;  // kept small: the lanes are
+  return (lane >= first) & (lane < static_cast<int>(smaller(past, kQueries)));
 }
 
 }  // namespace veomni::kernels::VEOMNI_ISA

@@ -29,6 +29,7 @@ struct AttentionInputs {
     a.head_dim = shape.head_dim;
     a.rotary_dims = cosine.defined() ? 2 * cosine.size(1) : 0;
     a.causal = shape.causal;
+    a.window = shape.window;
     a.qk_norm_eps = static_cast<float>(shape.qk_norm_eps);
     a.qkv = qkv.const_data_ptr();
     a.q_weight = floats(q_weight);

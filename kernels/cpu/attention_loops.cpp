@@ -14,17 +14,19 @@ struct Softmax {
 template <class T>
 void softmax_block(const Head<T>& head, int64_t q0, int64_t k0, int64_t keys, float* scores,
                    Softmax& state) {
-  const int64_t open = head.args.causal ? smaller(keys, larger(0, q0 + 1 - k0)) : keys;
+  const OpenKeys open(head.args, q0, k0, keys);
   const Vec never = splat(-__builtin_inff());
   for (int v = 0; v < kQueryVectors; ++v) {
     float* column = scores + v * kLanes;
     Vec top = state.top[v];
-    for (int64_t k = 0; k < open; ++k) top = larger(load(column + k * kQueries), top);
-    for (int64_t k = open; k < keys; ++k) {
-      const Vec score = sees(q0, v, k0 + k) ? load(column + k * kQueries) : never;
+    const auto hide = [&](int64_t k) {
+      const Vec score = sees(head.args, q0, v, k0 + k) ? load(column + k * kQueries) : never;
       save(column + k * kQueries, score);
       top = larger(score, top);
-    }
+    };
+    for (int64_t k = 0; k < open.begin; ++k) hide(k);
+    for (int64_t k = open.begin; k < open.end; ++k) top = larger(load(column + k * kQueries), top);
+    for (int64_t k = open.end; k < keys; ++k) hide(k);
     Vec sum = {};
     for (int64_t k = 0; k < keys; ++k) {
       const Vec value = exponential2(load(column + k * kQueries) - top);
@@ -72,12 +74,12 @@ void forward_block(const Head<T>& head, int64_t q0, int64_t query_head, Arena ar
   Softmax state;
   for (int v = 0; v < kQueryVectors; ++v)
     state.top[v] = splat(-__builtin_inff()), state.sum[v] = Vec{};
-  const int64_t end = head.key_end(q0);
-  for (int64_t k0 = 0; k0 < end; k0 += kForwardKeys) {
+  const int64_t begin = head.key_begin(q0), end = head.key_end(q0);
+  for (int64_t k0 = begin; k0 < end; k0 += kForwardKeys) {
     const int64_t keys = smaller(kForwardKeys, end - k0);
     score_block(head, head.keys + k0 * head.padded, columns, keys, scores);
     softmax_block(head, q0, k0, keys, scores, state);
-    if (k0 > 0)
+    if (k0 > begin)
       for (int64_t r = 0; r < kQueries; ++r) {
         const float factor = lane(state.rescale, r);
         for (int64_t h = 0; h < head.padded; h += kLanes)
@@ -94,7 +96,7 @@ void forward_block(const Head<T>& head, int64_t q0, int64_t query_head, Arena ar
               .rows = kQueries,
               .cols = head.padded,
               .depth = keys,
-              .add = k0 > 0});
+              .add = k0 > begin});
   }
   store_outputs(head, q0, query_head, state, sums);
 }

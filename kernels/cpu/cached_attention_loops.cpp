@@ -18,7 +18,10 @@ template <class T>
 struct Row {
   const CachedAttentionArgs& args;
   const AttentionArgs& a;
-  int64_t token, head, dim, padded, group, length, panels;
+  int64_t token, head, dim, padded, group;
+  int64_t before;          // positions in panels that the window has left behind
+  int64_t hidden, length;  // of what remains: the token sees [hidden, length)
+  int64_t panels;
 
   Row(const CachedAttentionArgs& all, int64_t its_token, int64_t its_head)
       : args(all),
@@ -28,9 +31,18 @@ struct Row {
         dim(a.head_dim),
         padded(round_up(dim, kPositions)),
         group(a.query_heads / a.key_value_heads),
-        length(all.places[token] + 1),
+        before(panels_before(all)),
+        hidden(first_seen(all) - before),
+        length(all.places[token] + 1 - before),
         panels((length + kPositions - 1) / kPositions) {}
 
+  int64_t first_seen(const CachedAttentionArgs& all) const {
+    const int64_t window = all.attention.window, end = all.places[token] + 1;
+    return window > 0 && window < end ? end - window : 0;
+  }
+  int64_t panels_before(const CachedAttentionArgs& all) const {
+    return first_seen(all) / kPositions * kPositions;
+  }
   RowMap map(const float* weight) const { return {dim, padded, weight, a.qk_norm_eps, &a}; }
   /// Head h of the token's qkv, counted over q, k and v.
   const T* raw(int64_t h) const {
@@ -59,8 +71,9 @@ inline void score_panels(const T* keys, int64_t dim, const float* q, int64_t q_r
       save(scores + g * score_row + v * kLanes, sums[g][v]);
 }
 
-/// Weights of the positions from their scores (exponents of 2), in place; returns 1 / their sum.
-inline float softmax(float* scores, int64_t length, int64_t width) {
+/// Weights of positions [hidden, length) from their scores (exponents of 2), in place, 0 of the others; returns 1 / their sum.
+inline float softmax(float* scores, int64_t hidden, int64_t length, int64_t width) {
+  for (int64_t t = 0; t < hidden; ++t) scores[t] = -__builtin_inff();
   for (int64_t t = length; t < width; ++t) scores[t] = -__builtin_inff();
   Vec tops = splat(-__builtin_inff()), sums = {};
   for (int64_t t = 0; t < width; t += kLanes) tops = larger(load(scores + t), tops);
@@ -97,7 +110,7 @@ void attend_heads(const Row<T>& row, int64_t first, float* scratch) {
   const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(row.dim));
   for (int g = 0; g < kGroup; ++g)
     load_row(row.raw(first + g), row.map(row.a.q_weight), row.token, scale, q + g * row.padded);
-  const T* keys = row.cache(row.args.keys);
+  const T* keys = row.cache(row.args.keys) + row.before * row.dim;
   int64_t panel = 0;
   for (; panel + kStreams <= row.panels; panel += kStreams)
     score_panels<kGroup, kStreams>(keys + panel * row.dim * kPositions, row.dim, q, row.padded,
@@ -106,8 +119,9 @@ void attend_heads(const Row<T>& row, int64_t first, float* scratch) {
     score_panels<kGroup, 1>(keys + panel * row.dim * kPositions, row.dim, q, row.padded,
                             scores + panel * kPositions, width);
   float inverse[kGroup];
-  for (int g = 0; g < kGroup; ++g) inverse[g] = softmax(scores + g * width, row.length, width);
-  const T* values = row.cache(row.args.values);
+  for (int g = 0; g < kGroup; ++g)
+    inverse[g] = softmax(scores + g * width, row.hidden, row.length, width);
+  const T* values = row.cache(row.args.values) + row.before * row.dim;
   T* out = static_cast<T*>(row.a.out) + (row.token * row.a.query_heads + first) * row.dim;
   constexpr int kDims = 2;  // H is even
   for (int64_t h = 0; h < row.dim; h += kDims) {

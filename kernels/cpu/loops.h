@@ -18,6 +18,7 @@ struct AttentionArgs {
   int64_t query_heads = 0, key_value_heads = 0, head_dim = 0;
   int64_t rotary_dims = 0;  ///< R: even, at most H
   bool causal = true;
+  int64_t window = 0;  ///< tokens that each sees, itself included; 0: all before it
   float qk_norm_eps = 0;
   const void* qkv = nullptr;        ///< [T, (N + 2K) H]
   const float* q_weight = nullptr;  ///< [H], null without the norm

@@ -9,15 +9,15 @@
 namespace veomni::cuda {
 namespace {
 
-/// Scores of masked pairs become −∞. Every row has at least the first key of its sample.
+/// Scores of masked pairs become −∞. Every row sees a key of the first tile it meets.
 template <int kRows>
-__device__ void mask(float (&s)[kRows / 16][kRows / 16], const VeomniTile& tile, int first_key,
-                     bool causal) {
+__device__ void mask(float (&s)[kRows / 16][kRows / 16], const VeomniAttention& a,
+                     const VeomniTile& tile, int first_key) {
   for (int i = 0; i < kRows / 16; ++i) {
     const int query = tile.first + thread_y() + 16 * i;
     for (int j = 0; j < kRows / 16; ++j) {
       const int key = first_key + thread_x() + 16 * j;
-      if (key >= tile.end || (causal && key > query)) s[i][j] = -INFINITY;
+      if (!sees(a, tile, query, key)) s[i][j] = -INFINITY;
     }
   }
 }
@@ -58,14 +58,14 @@ __global__ void __launch_bounds__(kAttentionThreads) forward_kernel(VeomniAttent
   float out[kRows / 16][kDim / 16] = {}, m[kRows / 16], l[kRows / 16];
   for (int i = 0; i < kRows / 16; ++i) m[i] = -INFINITY, l[i] = 0;
   const int last_key = a.causal ? tile.first + rows : tile.end;
-  for (int key = tile.begin; key < last_key; key += kRows) {
+  for (int key = first_key(a, tile); key < last_key; key += kRows) {
     const int present = tile.end - key < kRows ? tile.end - key : kRows;
     __syncthreads();
     load_tile<kRows, kDim>(kv, keys + key * a.k_stride, a.k_stride, present, head_dim);
     __syncthreads();
     float s[kRows / 16][kRows / 16];
     dot_rows<kRows, kDim>(s, q, kv);
-    mask<kRows>(s, tile, key, a.causal);
+    mask<kRows>(s, a, tile, key);
     softmax_step<kRows, kDim>(s, out, m, l);
     store_square<kRows>(p, s);
     __syncthreads();

@@ -98,6 +98,20 @@ __device__ inline int tile_rows(const VeomniTile& tile, int most) {
   return tile.end - tile.first < most ? tile.end - tile.first : most;
 }
 
+__device__ inline int least(int a, int b) { return a < b ? a : b; }
+
+/// Where keys begin that queries of the tile see.
+__device__ inline int first_key(const VeomniAttention& a, const VeomniTile& tile) {
+  const int first = tile.first + 1 - a.window;
+  return a.window > 0 && first > tile.begin ? first : tile.begin;
+}
+
+/// Whether a query of the tile's sample sees the key at or after the sample's begin.
+__device__ inline bool sees(const VeomniAttention& a, const VeomniTile& tile, int query, int key) {
+  if (key >= tile.end || (a.causal && key > query)) return false;
+  return a.window == 0 || query - key < a.window;
+}
+
 /// Refuses shapes that no kernel holds.
 inline bool attention_supported(const VeomniAttention& a) {
   return a.head_dim >= 1 && a.head_dim <= kVeomniMaxHeadDim && a.key_value_heads >= 1 &&

@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kAttentionThreads) query_kernel(VeomniAttentio
     delta[i] = row < rows ? a.delta[at] : 0.0f;
   }
   const int last_key = a.causal ? tile.first + rows : tile.end;
-  for (int key = tile.begin; key < last_key; key += kRows) {
+  for (int key = first_key(a, tile); key < last_key; key += kRows) {
     const int present = tile.end - key < kRows ? tile.end - key : kRows;
     __syncthreads();
     load_tile<kRows, kDim>(k, keys + key * a.k_stride, a.k_stride, present, head_dim);
@@ -63,8 +63,8 @@ __global__ void __launch_bounds__(kAttentionThreads) query_kernel(VeomniAttentio
     for (int i = 0; i < kI; ++i) {
       for (int j = 0; j < kI; ++j) {
         const int query = tile.first + thread_y() + 16 * i, at = key + thread_x() + 16 * j;
-        const bool seen = at < tile.end && !(a.causal && at > query);
-        s[i][j] = seen ? expf(s[i][j] - lse[i]) * (dp[i][j] - delta[i]) * scale : 0.0f;
+        s[i][j] = sees(a, tile, query, at)
+                      ? expf(s[i][j] - lse[i]) * (dp[i][j] - delta[i]) * scale : 0.0f;
       }
     }
     store_square<kRows>(ds, s);
@@ -115,7 +115,8 @@ __device__ void load_queries(KeyShared<kRows, kDim>& shared, const VeomniAttenti
 template <int kRows, int kDim>
 __device__ void add_keys(float (&grad_k)[kRows / 16][kDim / 16],
                          float (&grad_v)[kRows / 16][kDim / 16], KeyShared<kRows, kDim>& shared,
-                         const VeomniTile& tile, int first_query, bool causal, float scale) {
+                         const VeomniAttention& a, const VeomniTile& tile, int first_query,
+                         float scale) {
   constexpr int kI = kRows / 16;
   float p[kI][kI], dp[kI][kI];  // transposed: rows are keys, columns queries
   dot_rows<kRows, kDim>(p, shared.k, shared.q);
@@ -124,7 +125,7 @@ __device__ void add_keys(float (&grad_k)[kRows / 16][kDim / 16],
     for (int j = 0; j < kI; ++j) {
       const int key = tile.first + thread_y() + 16 * i, column = thread_x() + 16 * j;
       const int query = first_query + column;
-      const bool seen = key < tile.end && query < tile.end && !(causal && key > query);
+      const bool seen = query < tile.end && sees(a, tile, query, key);
       p[i][j] = seen ? expf(p[i][j] * scale - shared.lse[column]) : 0.0f;
       dp[i][j] = p[i][j] * (dp[i][j] - shared.delta[column]) * scale;
     }
@@ -153,12 +154,14 @@ __global__ void __launch_bounds__(kAttentionThreads) key_kernel(VeomniAttention 
       shared.v, static_cast<const T*>(a.v) + tile.first * a.v_stride + kv_head * a.head_dim,
       a.v_stride, rows, head_dim);
   float grad_k[kRows / 16][kDim / 16] = {}, grad_v[kRows / 16][kDim / 16] = {};
+  const int last_query =
+      a.window > 0 ? least(tile.end, tile.first + rows + a.window - 1) : tile.end;
   for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-    for (int query = a.causal ? tile.first : tile.begin; query < tile.end; query += kRows) {
+    for (int query = a.causal ? tile.first : tile.begin; query < last_query; query += kRows) {
       __syncthreads();
       load_queries<T>(shared, a, head, query, tile.end);
       __syncthreads();
-      add_keys(grad_k, grad_v, shared, tile, query, a.causal != 0, scale);
+      add_keys(grad_k, grad_v, shared, a, tile, query, scale);
     }
   }
   store_tile<kRows, kDim>(

@@ -14,26 +14,6 @@
 namespace veomni {
 namespace {
 
-/// Chooses k experts for each token; gates carry the gradient. Router logits are kept in f32 (Switch Transformer,
-/// arXiv:2101.03961, section 2.4).
-struct Choice {
-  at::Tensor gates, chosen;  ///< [T, k]
-};
-
-Choice route(const at::Tensor& x, const at::Tensor& router, const BlockConfig& config,
-             Routing* routing) {
-  const auto logits = at::linear(x.to(at::kFloat), router.to(at::kFloat));
-  const auto probabilities = logits.softmax(-1);
-  auto [gates, chosen] = probabilities.topk(config.num_experts_per_tok, -1);
-  if (config.norm_topk_prob) gates = gates / gates.sum(-1, true);
-  if (routing != nullptr) {
-    routing->probability_sum = probabilities.sum(0);
-    routing->z_sum = logits.logsumexp(-1).square().sum();
-    routing->counts = at::bincount(chosen.reshape({-1}), {}, config.num_experts).to(at::kDouble);
-  }
-  return {gates.to(x.scalar_type()), chosen};
-}
-
 using Place = BlockParameters::Place;
 
 at::Tensor bias_of(const UnitUse& weights, Place place) {
@@ -133,7 +113,8 @@ kernels::AttentionShape Block::attention_shape() const {
           .rotary_dims = config_.rotary_dims,
           .rope_scaling = config_.rope_scaling,
           .rope_sections = config_.rope_sections,
-          .rope_restarts = config_.rope_restarts};
+          .rope_restarts = config_.rope_restarts,
+          .window = config_.window};
 }
 
 at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,
@@ -150,10 +131,15 @@ at::Tensor Block::attention(const UnitUse& weights, const at::Tensor& x,
   return linear(mixed, weights, at_.output);
 }
 
-at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x,
-                               Routing* routing) const {
+at::Tensor Block::feed_forward(const UnitUse& weights, const at::Tensor& x, const TokenRow& row,
+                               bool train, Routing* routing) const {
   if (config_.num_experts > 0) {
-    const auto choice = route(x, weights[at_.router], config_, routing);
+    const bool turns = train && config_.router_force_balance;
+    const auto choice = route({.x = x,
+                               .weight = weights[at_.router],
+                               .bias = row.router_bias,
+                               .turns = turns ? row.noise_keys : at::Tensor()},
+                              config_, routing);
     return experts(x, choice.gates, choice.chosen);
   }
   const auto up = linear(x, weights, at_.up);
@@ -194,7 +180,7 @@ Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, R
   const auto attended = finish(attention(weights, normed, row), ".self_attn");
   const Stream middle = config_.parallel_residual ? Stream{sum, {}} : Stream{sum, attended};
   auto [out_sum, normed_again] = norm(weights, at_.post_norm, middle);
-  auto branch = finish(feed_forward(weights, normed_again, routing), ".mlp");
+  auto branch = finish(feed_forward(weights, normed_again, row, pass.train, routing), ".mlp");
   if (config_.parallel_residual) branch = attended + branch;
   if (routing == nullptr || !routing->probability_sum.defined()) {
     auto out = weights.leave({out_sum, branch});

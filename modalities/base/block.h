@@ -11,6 +11,7 @@
 #include "kernels/attention.h"
 #include "modalities/base/block_spec.h"
 #include "modalities/base/cached_attention.h"
+#include "modalities/base/router.h"
 #include "parallel/expert/expert_parallel.h"
 #include "parallel/fsdp/unit.h"
 #include "parallel/sequence/ulysses.h"
@@ -36,6 +37,7 @@ struct TokenRow {
   at::Tensor noise_keys;         ///< [T] i64
   CachedTexts* cache = nullptr;  ///< text generation: what the tokens' texts have been before
   int64_t layer = 0;             ///< of the stack: which of the cache's
+  at::Tensor router_bias = {};   ///< [E] f32 of this layer (RouterInput::bias); undefined: none
   /// Where ranks share the row: T is those of this rank, but positions and cu_seqlens are the whole row's.
   const TokenShare* share = nullptr;
 };
@@ -48,13 +50,6 @@ struct Stream {
 /// The stream's sum and the norm of it: LayerNorm where a bias is given, else RMSNorm.
 std::pair<at::Tensor, at::Tensor> add_norm(const Stream& in, const at::Tensor& weight,
                                            const at::Tensor& bias, double epsilon);
-
-/// What a MoE layer tells of its routing; undefined for dense layers.
-struct Routing {
-  at::Tensor probability_sum;  ///< [E] f32, Σ_t of router probabilities, with gradient
-  at::Tensor z_sum;            ///< [] f32, Σ_t logsumexp(logits)², with gradient
-  at::Tensor counts;           ///< [E] f64, choices that fell on each expert
-};
 
 class Block {
  public:
@@ -71,7 +66,8 @@ class Block {
   kernels::AttentionShape attention_shape() const;
   at::Tensor attention(const UnitUse& weights, const at::Tensor& x, const TokenRow& row) const;
   at::Tensor qkv_bias(const UnitUse& weights) const;
-  at::Tensor feed_forward(const UnitUse& weights, const at::Tensor& x, Routing* routing) const;
+  at::Tensor feed_forward(const UnitUse& weights, const at::Tensor& x, const TokenRow& row,
+                          bool train, Routing* routing) const;
   at::Tensor experts(const at::Tensor& x, const at::Tensor& gates, const at::Tensor& chosen) const;
 
   BlockConfig config_;

@@ -63,7 +63,17 @@ Activation activation_named(const std::string& name) {
   return name == "relu" ? Activation::relu : Activation::gelu_tanh;
 }
 
-BlockConfig block_config(const BaseConfig& base) {
+namespace {
+
+int64_t window_of(const BaseConfig& base, int64_t layer) {
+  const bool slides = base.layer_types.empty() ||
+                      base.layer_types.at(static_cast<size_t>(layer)) == "sliding_attention";
+  return slides ? base.sliding_window : 0;
+}
+
+}  // namespace
+
+BlockConfig block_config(const BaseConfig& base, int64_t layer) {
   const Family& family = family_of(base.family);
   return {.hidden_size = base.hidden_size,
           .intermediate_size = base.intermediate_size,
@@ -76,6 +86,7 @@ BlockConfig block_config(const BaseConfig& base) {
           .attention_output_bias = base.attention_bias && family.output_bias,
           .mlp_bias = base.mlp_bias,
           .qk_norm = base.qk_norm,
+          .window = window_of(base, layer),
           .rope_theta = base.rope_theta,
           .rotary_dims = static_cast<int64_t>(static_cast<double>(base.head_dim) * base.rotary_pct),
           .rope_scaling = rope_scaling_of(base),
@@ -88,7 +99,8 @@ BlockConfig block_config(const BaseConfig& base) {
           .num_experts = base.num_experts,
           .num_experts_per_tok = base.num_experts_per_tok,
           .moe_intermediate_size = base.moe_intermediate_size,
-          .norm_topk_prob = base.norm_topk_prob};
+          .norm_topk_prob = base.norm_topk_prob,
+          .router_force_balance = base.router_force_balance};
 }
 
 BlockParameters block_parameters(const BlockConfig& config) {
@@ -239,7 +251,7 @@ std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size,
   const int64_t D = base.hidden_size;
   const Init normal = Init::normal(base.initializer_range);
   UnitSpec root{.name = "model", .parameters = {}};
-  add_norm(root.parameters, "model.norm", block_config(base));
+  add_norm(root.parameters, "model.norm", block_config(base, 0));
   if (!family_of(base.family).rotary)
     root.parameters.push_back(
         {"model.embed_positions.weight", {base.max_position_embeddings, D}, normal, false});
@@ -257,8 +269,9 @@ std::vector<UnitSpec> describe_base(const BaseConfig& base, int64_t vocab_size,
   std::vector<UnitSpec> units{root};
   for (int64_t layer = 0; layer < base.num_hidden_layers; ++layer) {
     const auto prefix = fmt::format("model.layers.{}.", layer);
-    units.push_back(describe_block(prefix, block_config(base)));
-    if (base.num_experts > 0) units.push_back(describe_experts(prefix, block_config(base)));
+    const BlockConfig config = block_config(base, layer);
+    units.push_back(describe_block(prefix, config));
+    if (base.num_experts > 0) units.push_back(describe_experts(prefix, config));
   }
   return units;
 }

@@ -25,6 +25,7 @@ struct BlockConfig {
   bool key_bias = true;         ///< with attention_bias: on k too (Whisper: not)
   bool attention_output_bias = false, mlp_bias = false;
   bool qk_norm = false, causal = true;
+  int64_t window = 0;       ///< tokens that each sees, itself included; 0: all before it
   double rope_theta = 0;    ///< 0: no rotary embedding
   int64_t rotary_dims = 0;  ///< first dims of a head that rotate; 0: all
   kernels::RopeScaling rope_scaling = {};
@@ -39,12 +40,14 @@ struct BlockConfig {
   int64_t num_experts = 0, num_experts_per_tok = 0,
           moe_intermediate_size = 0;  ///< num_experts 0: dense. Experts are SwiGLU without biases
   bool norm_topk_prob = true;
+  bool router_force_balance = false;  ///< in training experts take turns (RouterInput::turns)
 };
 
 /// By transformers' name, one of activation_names (core/recipe/family.h): the tables check it.
 kernels::Activation activation_named(const std::string& name);
 
-BlockConfig block_config(const BaseConfig& base);
+/// Of layer `layer`, of which attention's window may depend.
+BlockConfig block_config(const BaseConfig& base, int64_t layer);
 
 /// Parameters, in order: input_layernorm, qkv_proj (rows: q heads, k heads, v heads; a bias without k's part where
 /// key_bias is false), [q_norm, k_norm], o_proj, post_attention_layernorm, then gate_up_proj (rows: gate, up) or

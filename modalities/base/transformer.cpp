@@ -9,7 +9,8 @@ Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& un
     : base_(base) {
   for (const auto& unit : units) {
     if (!unit.attends) continue;  // experts: the block makes them
-    blocks_.push_back(std::make_unique<Block>(unit, block_config(base), context));
+    const auto layer = static_cast<int64_t>(blocks_.size());
+    blocks_.push_back(std::make_unique<Block>(unit, block_config(base, layer), context));
   }
   if (base.num_experts > 0) {
     const std::vector<int64_t> shape{base.num_hidden_layers, base.num_experts};
@@ -20,6 +21,7 @@ Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& un
         static_cast<double>(base.num_experts_per_tok) / static_cast<double>(base.num_experts),
         at::TensorOptions(device).dtype(at::kFloat));
     counts_ = at::zeros(shape, at::TensorOptions(device).dtype(at::kDouble));
+    if (base.router_bias_update_rate > 0) router_bias_ = at::zeros_like(fractions_);
   }
 }
 
@@ -64,6 +66,7 @@ Stream Transformer::forward(const at::Tensor& x, const TokenRow& row, const Pass
   TokenRow own = row;
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
     own.layer = static_cast<int64_t>(layer);
+    if (router_bias_.defined()) own.router_bias = router_bias_[own.layer];
     stream =
         blocks_[layer]->forward(stream, own, pass, routing.empty() ? nullptr : &routing[layer]);
   }

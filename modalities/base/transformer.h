@@ -30,6 +30,8 @@ class Transformer {
 
   /// [L, E] f32: the fractions of choices of the last step, uniform at first (design: section 8). Undefined when dense.
   at::Tensor& expert_fractions() { return fractions_; }
+  /// [L, E] f32, RouterInput::bias of each layer, 0 at first. Undefined without router_bias_update_rate.
+  at::Tensor& router_bias() { return router_bias_; }
   /// Choices of this step so far on this rank, [L, E] f64; finish_step sums them over ranks into the fractions.
   at::Tensor& expert_counts() { return counts_; }
 
@@ -38,7 +40,7 @@ class Transformer {
 
   BaseConfig base_;
   std::vector<std::unique_ptr<Block>> blocks_;
-  at::Tensor fractions_, counts_;
+  at::Tensor fractions_, counts_, router_bias_;
 };
 
 }  // namespace veomni

@@ -105,12 +105,6 @@ TEST_CASE("hugging face config: what our model does not compute is refused by na
     CHECK(message.find(std::string("config.json: ") + row.says + ": ") != std::string::npos);
     CHECK(message.find('\n') == std::string::npos);
   }
-  Json windowed = llama();
-  windowed["model_type"] = "mistral";
-  windowed["sliding_window"] = 4096;
-  windowed["max_position_embeddings"] = 32768;
-  CHECK(message_of([&] { read_config(folder, windowed); }).find("sliding_window") !=
-        std::string::npos);
 }
 
 namespace {

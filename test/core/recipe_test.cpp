@@ -148,34 +148,6 @@ TEST_CASE("recipe: GPT-2 and GPT-NeoX fill in what their classes always have", "
              Catch::Contains("hidden_size / 5 = 128/5 must be an even integer"));
 }
 
-TEST_CASE("recipe: rope_scaling has transformers' keys, and lengths come from the model",
-          "[core][recipe]") {
-  const auto with = [](const std::string& scaling, const std::string& length = "512") {
-    return parse(starter_recipe("text"), {"model.base.max_position_embeddings=" + length,
-                                          "model.base.rope_scaling=" + scaling});
-  };
-  const auto yarn = with(R"({"rope_type": "yarn", "factor": 4})").base.rope_scaling;
-  CHECK(yarn.original_max_position_embeddings == 512);
-  CHECK(yarn.beta_fast == 32);
-  const auto dynamic = with(R"({"rope_type": "dynamic", "factor": 2})");
-  CHECK(dynamic.base.max_position_embeddings == 512);
-  CHECK(parse(dynamic.resolved.dump()).resolved == dynamic.resolved);
-  const auto error = [&](const std::string& scaling) {
-    return config_error(
-        [&] { parse(starter_recipe("text"), {"model.base.rope_scaling=" + scaling}); });
-  };
-  CHECK_THAT(error(R"({"rope_type": "dynamic", "factor": 2})"),
-             Catch::Contains("missing key 'max_position_embeddings'"));
-  CHECK_THAT(error(R"({"rope_type": "yarn", "factor": 2})"),
-             Catch::Contains("missing key 'original_max_position_embeddings'"));
-  CHECK_THAT(error(R"({"rope_type": "llama3", "factor": 2, "low_freq_factor": 1})"),
-             Catch::Contains("missing key 'high_freq_factor'"));
-  CHECK_THAT(error(R"({"rope_type": "longrope", "factor": 2})"),
-             Catch::Contains("unknown rope_type 'longrope'"));
-  CHECK_THAT(error(R"({"rope_type": "linear", "factor": 2, "beta_fast": 3})"),
-             Catch::Contains("has no effect with rope_type 'linear'"));
-}
-
 TEST_CASE("recipe: overrides reach any path, by index or by name", "[core][recipe]") {
   const Recipe recipe =
       parse(omni_recipe(), {"train.steps=9", "train.schedule.warmup=1", "name=other run",

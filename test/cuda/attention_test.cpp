@@ -1,4 +1,6 @@
 // T tokens, N query heads, K key-value heads, H head size
+#include <algorithm>
+
 #include "test/cuda/support.h"
 
 namespace veomni::test {
@@ -8,6 +10,7 @@ struct Case {
   std::vector<int32_t> cu_seqlens;
   size_t tokens, query_heads, key_value_heads, head_dim;
   bool causal;
+  int32_t window = 0;
 };
 
 std::vector<VeomniTile> tiles_of(const std::vector<int32_t>& cu_seqlens, int64_t rows) {
@@ -37,7 +40,9 @@ struct Reference {
       for (size_t head = 0; head < c.query_heads; ++head) {
         for (int32_t q = c.cu_seqlens[s]; q < c.cu_seqlens[s + 1]; ++q) {
           const int32_t end = c.causal ? q + 1 : c.cu_seqlens[s + 1];
-          row(qkv, grad_out, head, static_cast<size_t>(q), static_cast<size_t>(c.cu_seqlens[s]),
+          const int32_t first =
+              c.window > 0 ? std::max(c.cu_seqlens[s], q + 1 - c.window) : c.cu_seqlens[s];
+          row(qkv, grad_out, head, static_cast<size_t>(q), static_cast<size_t>(first),
               static_cast<size_t>(end));
         }
       }
@@ -104,7 +109,7 @@ void run(const Case& c, const Precision& p) {
   a.tiles = tiles_d.get(), a.tile_count = static_cast<int64_t>(tiles.size());
   a.query_heads = static_cast<int64_t>(c.query_heads), a.head_dim = static_cast<int64_t>(H);
   a.key_value_heads = static_cast<int64_t>(c.key_value_heads), a.causal = c.causal,
-  a.scalar = p.scalar;
+  a.window = c.window, a.scalar = p.scalar;
   check_call(table().attention(&a, nullptr));
   check_close(out.host(), want.out, p.tolerance);
   check_close(doubles(lse.host()), want.lse, 2e-6);
@@ -132,6 +137,16 @@ TEST_CASE("cuda attention: packed samples match double loops, forward and backwa
   c.causal = causal;
   INFO("H " << c.head_dim << " T " << c.tokens << " causal " << causal << " scalar "
             << precision.scalar);
+  run(c, precision);
+}
+
+TEST_CASE("cuda attention: within a window it matches double loops too", "[cuda][gpu]") {
+  const auto precision = GENERATE(VEOMNI_PRECISIONS);
+  const auto c =
+      GENERATE(Case{{0, 1, 34, 140}, 141, 2, 1, 16, true, 5},
+               Case{{0, 150}, 150, 2, 2, 20, true, 64}, Case{{0, 3, 203}, 203, 4, 2, 64, true, 70},
+               Case{{0, 70}, 70, 1, 1, 256, true, 1}, Case{{0, 9}, 9, 1, 1, 8, true, 99});
+  INFO("H " << c.head_dim << " window " << c.window << " scalar " << precision.scalar);
   run(c, precision);
 }
 

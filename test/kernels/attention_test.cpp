@@ -27,6 +27,11 @@ const RopeScaling kYarn{.type = RopeScaling::Type::yarn,
                         .original_max_position_embeddings = 16,
                         .attention_factor = 1.25};
 
+AttentionShape windowed(AttentionShape shape, int64_t window) {
+  shape.window = window;
+  return shape;
+}
+
 const Case kCases[] = {
     {"no tokens", {2, 1, 4}, {}},
     {"one token", {1, 1, 2}, {1}},
@@ -47,6 +52,17 @@ const Case kCases[] = {
     {"long samples turn slower", {2, 1, 16, true, 1e2, 1e-6, 0, kDynamic}, {40, 5, 17}, 2},
     {"no long sample", {2, 1, 16, true, 1e2, 1e-6, 0, kDynamic}, {5, 16}},
     {"yarn, half of the head", {1, 1, 16, true, 1e2, 1e-6, 8, kYarn}, {40, 5}},
+    {"a window within a block", windowed({2, 1, 8, true, 1e4}, 5), {40, 3, 17}, 2},
+    {"a window of one: each sees itself", windowed({1, 1, 8, true, 1e4}, 1), {19}},
+    {"a window of whole blocks, more keys than one",
+     windowed({2, 1, 16, true, 1e4}, 128),
+     {301, 100}},
+    {"an odd window, more keys than one block",
+     windowed({4, 2, 6, true, 1e4}, 277),
+     {530, 278},
+     0,
+     true},
+    {"a window longer than any sample", windowed({1, 1, 8, true, 1e4}, 1000), {33}},
     {"only rows past the end", {1, 1, 4}, {0}, 5},
 };
 

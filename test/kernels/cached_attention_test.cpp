@@ -18,12 +18,19 @@ struct Case {
   bool norm = false;
 };
 
+AttentionShape windowed(AttentionShape shape, int64_t window) {
+  shape.window = window;
+  return shape;
+}
+
 const Case kCases[] = {
     {"one token", {1, 1, 2, true, 1e4}, {1}},
     {"odd sizes", {2, 2, 6, true, 1e4}, {31, 1, 33}},
     {"grouped queries, norm", {6, 2, 30, true, 1e4}, {17, 48, 5}, true},
     {"one key head, no rope, norm", {7, 1, 64}, {16, 9, 64}, true},
     {"head of 256", {5, 1, 256, true, 5e5}, {18, 3}},
+    {"a window within a panel", windowed({2, 1, 8, true, 1e4}, 5), {40, 3}},
+    {"a window over panels", windowed({4, 2, 16, true, 1e4}, 90), {301, 260}},
     {"more panels than are read at a time", {4, 2, 16, true, 1e4}, {301, 260}},
 };
 

@@ -24,6 +24,11 @@ struct Case {
   bool branch = true, bias = false, head_norm = false;
 };
 
+AttentionShape windowed(AttentionShape shape, int64_t window) {
+  shape.window = window;
+  return shape;
+}
+
 const Case kCases[] = {
     {"first block, one short sample", 32, 40, {2, 2, 16, true, 1e4}, {17}, 0, false},
     {"many samples, more rows than a piece", 48, 72, {3, 3, 16, true, 1e4}, {64, 1, 70, 0, 33}},
@@ -36,6 +41,7 @@ const Case kCases[] = {
      true,
      true},
     {"norm of heads, first block", 32, 56, {2, 1, 24, true, 5e5}, {90, 6}, 0, false, false, true},
+    {"a window", 24, 16, windowed({3, 1, 8, true, 1e4}, 20), {16, 70, 130}},
     {"full attention without rotation", 24, 16, {3, 1, 8, false}, {16, 16, 130}},
 };
 

@@ -39,6 +39,7 @@ class FakeModel : public Model {
   void begin_step(const PartUse&) override {}
   void reduce_gradients() override {}
   std::map<std::string, at::Tensor> buffers() override { return {}; }
+  at::Tensor expert_loads() const override { return {}; }
   void finish_step() override {}
   double flops(const Batch&) const override { return 0; }
   int64_t parameter_count() const override { return 0; }

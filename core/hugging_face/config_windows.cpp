@@ -1,0 +1,84 @@
+// Attention within a window: which layers of which architectures, in config.json and in model.base.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "core/hugging_face/config_reader.h"
+
+namespace veomni {
+namespace {
+
+constexpr const char *kFull = "full_attention", *kSliding = "sliding_attention";
+
+/// The window that config.json asks for, as transformers understands it; 0: none.
+int64_t window_asked(ConfigReader& reader, const Architecture& architecture) {
+  const bool known = architecture.windows != Architecture::Windows::none;
+  const bool flag = reader.flag("use_sliding_window", known && !architecture.window_flag);
+  const Json window = reader.get("sliding_window");
+  if (!flag) return 0;
+  if (!known)
+    reader.fail("use_sliding_window", "attention of this architecture has no window; remove it");
+  if (!reader.has("sliding_window")) return architecture.default_window;
+  return window.is_null() ? 0 : reader.size("sliding_window");
+}
+
+int64_t first_with_window(ConfigReader& reader, const Architecture& architecture) {
+  const Json given = reader.get("max_window_layers");
+  return given == 0 ? 0 : reader.size("max_window_layers", architecture.max_window_layers);
+}
+
+/// The list of config.json, or what transformers makes of max_window_layers.
+std::vector<std::string> types_of_layers(ConfigReader& reader, const Architecture& architecture,
+                                         int64_t layers, bool windows) {
+  const Json listed = reader.get("layer_types");
+  std::vector<std::string> types;
+  if (listed.is_null()) {
+    int64_t first = windows ? 0 : layers;
+    if (windows && architecture.windows == Architecture::Windows::by_layer)
+      first = first_with_window(reader, architecture);
+    for (int64_t layer = 0; layer < layers; ++layer)
+      types.push_back(layer < first ? kFull : kSliding);
+    return types;
+  }
+  if (!listed.is_array() || static_cast<int64_t>(listed.size()) != layers)
+    reader.fail("layer_types", fmt::format("must be a list of {} entries, one a layer", layers));
+  for (const Json& type : listed) {
+    if (type != kFull && type != kSliding)
+      reader.fail("layer_types", fmt::format("{} is not supported; {} and {} are",
+                                             json_excerpt(type), kFull, kSliding));
+    types.push_back(type.get<std::string>());
+  }
+  return types;
+}
+
+}  // namespace
+
+void read_windows(ConfigReader& reader, const Architecture& architecture, Json& base) {
+  const int64_t window = window_asked(reader, architecture);
+  const auto types = types_of_layers(reader, architecture,
+                                     base.at("num_hidden_layers").get<int64_t>(), window > 0);
+  const auto sliding = std::count(types.begin(), types.end(), kSliding);
+  const bool all = sliding == static_cast<int64_t>(types.size());
+  if (window == 0 && sliding > 0)
+    reader.fail("layer_types", fmt::format("has {}, but there is no sliding_window", kSliding));
+  if (architecture.windows == Architecture::Windows::all && window > 0 && !all)
+    reader.fail("layer_types", fmt::format("has {}, but sliding_window is of all layers of {}",
+                                           kFull, architecture.model_type));
+  if (sliding == 0) return;
+  base["sliding_window"] = window;
+  if (!all) base["layer_types"] = types;
+}
+
+void write_windows(const Json& base, const Architecture& architecture, Json& config) {
+  if (!base.contains("sliding_window")) return;
+  config["sliding_window"] = base.at("sliding_window");
+  if (architecture.window_flag) config["use_sliding_window"] = true;
+  if (architecture.windows != Architecture::Windows::by_layer) return;
+  const std::vector<std::string> all(base.at("num_hidden_layers").get<size_t>(), kSliding);
+  const auto types = base.value("layer_types", all);
+  config["layer_types"] = types;
+  // For readers that do not know layer_types.
+  config["max_window_layers"] = std::find(types.begin(), types.end(), kSliding) - types.begin();
+}
+
+}  // namespace veomni
