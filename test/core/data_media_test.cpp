@@ -1,6 +1,6 @@
 // Images and sounds as encoders read them, against the programs whose results they must match: Pillow 13.0
 // (Image.resize), torchaudio 2.11 (functional.resample), transformers 5.23 (WhisperFeatureExtractor's numpy path,
-// SiglipImageProcessorPil, Qwen2VLImageProcessorPil). The inputs are formulas, so that both sides can make them.
+// SiglipImageProcessorPil, CLIPImageProcessorPil, Qwen2VLImageProcessorPil). The inputs are formulas, so that both sides can make them.
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -23,6 +23,17 @@ Image pattern(int64_t height, int64_t width, int64_t channels) {
     for (int64_t x = 0; x < width; ++x)
       for (int64_t c = 0; c < channels; ++c)
         image.pixels.push_back(static_cast<uint8_t>(x * 7 + y * 13 + c * 50 + x * y));
+  return image;
+}
+
+/// Slopes, edges and a fine texture, as photographs have them.
+Image photograph(int64_t height, int64_t width) {
+  Image image{height, width, 3, {}};
+  for (int64_t y = 0; y < height; ++y)
+    for (int64_t x = 0; x < width; ++x)
+      for (int64_t c = 0; c < 3; ++c)
+        image.pixels.push_back(
+            static_cast<uint8_t>(x * x / 7 + y * 5 + c * 40 + (x * 31 + y * 17) % 23));
   return image;
 }
 
@@ -114,6 +125,42 @@ TEST_CASE("media: SigLIP's patches are those of its image processor", "[data][me
   const auto odd =
       prepared(siglip_spec(), {{"image_size", 26}, {"patch_size", 6}}, pattern(26, 26, 3));
   CHECK(odd.token_count == 16);
+}
+
+TEST_CASE("media: CLIP's patches are those of its image processor, of either orientation",
+          "[data][media]") {
+  const Json keys{{"image_size", 24}, {"patch_size", 6}};
+  const double mean[] = {0.48145466, 0.4578275, 0.40821073},
+               deviation[] = {0.26862954, 0.26130258, 0.27577711};
+  // The bytes before normalisation, each times its place: equal sums mean equal pixels.
+  const auto sum = [&](const HostArray& patches) {
+    uint32_t total = 0, place = 0;
+    for (const float value : std::get<std::vector<float>>(patches.data)) {
+      const size_t channel = place / 36 % 3;
+      const double byte = (value * deviation[channel] + mean[channel]) * 255;
+      total += ++place * static_cast<uint32_t>(std::lround(byte));
+    }
+    return total;
+  };
+  struct Case {
+    int64_t height, width;
+    uint32_t sum;
+  };
+  for (const auto& c : {Case{37, 53, 197175287}, Case{60, 41, 186031702}, Case{41, 60, 191853910},
+                        Case{11, 17, 144193851}, Case{24, 31, 233580543}, Case{31, 24, 241156469},
+                        Case{24, 24, 227022386}, Case{9, 200, 187391912}}) {
+    INFO(c.height << " x " << c.width);
+    const auto input = prepared(clip_spec(), keys, photograph(c.height, c.width));
+    CHECK(input.token_count == 16);
+    CHECK(sum(input.arrays[0]) == c.sum);
+  }
+  check_values(prepared(clip_spec(), keys, photograph(37, 53)).arrays[0],
+               {{0, 0, -1.4419}, {5, 40, 0.9042779}, {11, 77, 1.392234}, {15, 107, -0.9825174}});
+  check_values(prepared(clip_spec(), keys, photograph(60, 41)).arrays[0],
+               {{0, 0, -0.9893491}, {5, 40, 1.129394}, {11, 77, 1.392234}, {15, 107, -0.8971971}});
+  Json stretched = keys;  // "size" with a height and a width
+  stretched["resize"] = "stretch";
+  CHECK(sum(prepared(clip_spec(), stretched, photograph(41, 60)).arrays[0]) == 195087341);
 }
 
 TEST_CASE("media: Qwen2.5-VL's sizes and patches are those of its image processor",
