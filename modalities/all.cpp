@@ -19,7 +19,7 @@
 #include "modalities/encoders/features.h"
 #include "modalities/encoders/image.h"
 #include "modalities/encoders/qwen2_5_vl.h"
-#include "modalities/encoders/siglip.h"
+#include "modalities/encoders/vision_transformer.h"
 #include "modalities/heads/heads.h"
 
 #define PART(kind, name) kind##s().add(#name, make_##name)
@@ -34,6 +34,7 @@ void REGISTER() {
   BASE();
   PART(encoder, image);
   PART(encoder, siglip);
+  PART(encoder, clip);
   PART(encoder, qwen2_5_vl);
   PART(encoder, audio);
   PART(encoder, features);

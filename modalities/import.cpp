@@ -18,11 +18,14 @@
 namespace veomni {
 namespace {
 
-/// The file's name of a piece: GPT-2's files on the Hub are of the bare model, without its prefix.
+/// The file's name of a piece: GPT-2's files on the Hub, and vision encoders as transformers 5 saves them, are of the
+/// bare model, without its prefix.
 std::string name_in(const HuggingFaceWeights& weights, const std::string& tensor) {
-  constexpr std::string_view kPrefix = "transformer.";
-  const auto bare = tensor.starts_with(kPrefix) ? tensor.substr(kPrefix.size()) : tensor;
-  return !weights.has(tensor) && weights.has(bare) ? bare : tensor;
+  if (weights.has(tensor)) return tensor;
+  for (const std::string_view prefix : {"transformer.", "vision_model."})
+    if (tensor.starts_with(prefix) && weights.has(tensor.substr(prefix.size())))
+      return tensor.substr(prefix.size());
+  return tensor;
 }
 
 void check_shape(const HuggingFacePiece& piece, const HuggingFaceWeights& weights) {

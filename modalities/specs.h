@@ -7,6 +7,7 @@ namespace veomni {
 
 PartSpec image_spec();
 PartSpec siglip_spec();
+PartSpec clip_spec();
 PartSpec audio_spec();
 PartSpec qwen2_5_vl_spec();
 PartSpec features_spec();

@@ -75,13 +75,18 @@ struct FixedTaps {
   std::vector<int32_t> weights;
 };
 
-std::vector<FixedTaps> make_cubic_taps(int64_t input, int64_t output) {
+// Outputs of one axis that are asked for.
+struct Span {
+  int64_t begin, count;
+};
+
+std::vector<FixedTaps> make_cubic_taps(int64_t input, int64_t output, Span span) {
   const double scale = static_cast<double>(input) / static_cast<double>(output);
   const double widened = std::max(scale, 1.0), support = 2 * widened;
-  std::vector<FixedTaps> taps(static_cast<size_t>(output));
+  std::vector<FixedTaps> taps(static_cast<size_t>(span.count));
   std::vector<double> weights;
-  for (int64_t o = 0; o < output; ++o) {
-    const double centre = (static_cast<double>(o) + 0.5) * scale;
+  for (int64_t o = 0; o < span.count; ++o) {
+    const double centre = (static_cast<double>(span.begin + o) + 0.5) * scale;
     const auto first = std::max<int64_t>(0, static_cast<int64_t>(centre - support + 0.5));
     const auto last = std::min<int64_t>(input, static_cast<int64_t>(centre + support + 0.5));
     weights.clear();
@@ -103,11 +108,11 @@ uint8_t to_byte(int32_t sum) {
   return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
 }
 
-Image resize_columns(const Image& image, int64_t width) {
-  const auto taps = make_cubic_taps(image.width, width);
+Image resize_columns(const Image& image, int64_t width, Span span) {
+  const auto taps = make_cubic_taps(image.width, width, span);
   const size_t channels = static_cast<size_t>(image.channels);
-  Image out{image.height, width, image.channels, {}};
-  out.pixels.resize(static_cast<size_t>(image.height * width) * channels);
+  Image out{image.height, span.count, image.channels, {}};
+  out.pixels.resize(static_cast<size_t>(image.height * span.count) * channels);
   uint8_t* to = out.pixels.data();
   for (int64_t y = 0; y < image.height; ++y) {
     const uint8_t* row = image.pixels.data() + static_cast<size_t>(y * image.width) * channels;
@@ -125,11 +130,11 @@ Image resize_columns(const Image& image, int64_t width) {
   return out;
 }
 
-Image resize_rows(const Image& image, int64_t height) {
-  const auto taps = make_cubic_taps(image.height, height);
+Image resize_rows(const Image& image, int64_t height, Span span) {
+  const auto taps = make_cubic_taps(image.height, height, span);
   const size_t row = static_cast<size_t>(image.width * image.channels);
-  Image out{height, image.width, image.channels, {}};
-  out.pixels.resize(static_cast<size_t>(height) * row);
+  Image out{span.count, image.width, image.channels, {}};
+  out.pixels.resize(static_cast<size_t>(span.count) * row);
   std::vector<int32_t> sums(row);
   for (size_t y = 0; y < taps.size(); ++y) {
     std::fill(sums.begin(), sums.end(), 1 << (kWeightBits - 1));
@@ -145,8 +150,14 @@ Image resize_rows(const Image& image, int64_t height) {
 }  // namespace
 
 Image resize_bicubic(const Image& image, int64_t height, int64_t width) {
-  Image narrow = width == image.width ? image : resize_columns(image, width);
-  return height == narrow.height ? narrow : resize_rows(narrow, height);
+  return resize_bicubic(image, height, width, {0, 0, height, width});
+}
+
+Image resize_bicubic(const Image& image, int64_t height, int64_t width, const Window& window) {
+  const bool same_columns = width == image.width && window.width == width;
+  const bool same_rows = height == image.height && window.height == height;
+  Image narrow = same_columns ? image : resize_columns(image, width, {window.left, window.width});
+  return same_rows ? narrow : resize_rows(narrow, height, {window.top, window.height});
 }
 
 }  // namespace veomni

@@ -18,4 +18,10 @@ std::vector<float> resize_bilinear(const Image& image, int64_t height, int64_t w
 /// rarely 2, here and there.
 Image resize_bicubic(const Image& image, int64_t height, int64_t width);
 
+struct Window {
+  int64_t top, left, height, width;
+};
+/// That part of it; the rest is not computed.
+Image resize_bicubic(const Image& image, int64_t height, int64_t width, const Window& window);
+
 }  // namespace veomni

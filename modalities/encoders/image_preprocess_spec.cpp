@@ -69,7 +69,7 @@ class ImagePreprocessor : public Preprocessor {
  private:
   int64_t patch_values() const { return settings_.channels * settings_.patch * settings_.patch; }
   int64_t patches_along(int64_t side) const {
-    return (side + (settings_.crop ? 0 : settings_.patch - 1)) / settings_.patch;
+    return (side + (settings_.whole_patches ? 0 : settings_.patch - 1)) / settings_.patch;
   }
 
   PartInput empty() const {
@@ -108,6 +108,14 @@ class ImagePreprocessor : public Preprocessor {
     return result;
   }
 
+  // As CLIP's processor: the shorter side becomes that of the square, whose middle is cut out.
+  Image crop(const Image& image) const {
+    const int64_t side = settings_.height, shorter = std::min(image.height, image.width);
+    const int64_t height = side * image.height / shorter, width = side * image.width / shorter;
+    return resize_bicubic(image, height, width,
+                          {(height - side) / 2, (width - side) / 2, side, side});
+  }
+
   Canvas fit(const Image& image) const {
     int64_t height = settings_.height > 0 ? settings_.height : image.height;
     int64_t width = settings_.width > 0 ? settings_.width : image.width;
@@ -115,6 +123,7 @@ class ImagePreprocessor : public Preprocessor {
     const auto floats = [](const Image& x) {
       return std::vector<float>(x.pixels.begin(), x.pixels.end());
     };
+    if (settings_.centre_crop) return {height, width, floats(crop(image))};
     if (height == image.height && width == image.width) return {height, width, floats(image)};
     return {height, width,
             settings_.bicubic ? floats(resize_bicubic(image, height, width))

@@ -9,7 +9,7 @@
 #include "modalities/encoders/image_preprocess_spec.h"
 #include "modalities/encoders/pieces_spec.h"
 #include "modalities/encoders/qwen2_5_vl_spec.h"
-#include "modalities/encoders/siglip_spec.h"
+#include "modalities/encoders/vision_transformer_spec.h"
 #include "modalities/specs.h"
 
 namespace veomni {
@@ -76,10 +76,12 @@ void check_image(const PartConfig& config, const std::string& where) {
 PartFrom read_image_model(const std::filesystem::path& directory) {
   ConfigReader reader(directory / "config.json");
   const Json type = reader.get("model_type");
-  if (type == "siglip" || type == "siglip_vision_model") return read_siglip(directory);
+  if (const auto* variant = find_vision_variant(type); variant != nullptr)
+    return read_vision_transformer(*variant, directory);
   if (type == "qwen2_5_vl") return read_qwen2_5_vl(directory);
   reader.fail("model_type",
-              fmt::format("{} is not supported; siglip, siglip_vision_model and qwen2_5_vl are",
+              fmt::format("{} is not supported; siglip, clip (each also with _vision_model) and "
+                          "qwen2_5_vl are",
                           json_excerpt(type)));
 }
 
@@ -92,7 +94,7 @@ PartSpec image_spec() {
   spec.takes_field = true;
   spec.doc = "a Vision Transformer over the patches of one or more images of any size";
   spec.keys = image_preprocess_keys();
-  spec.keys.push_back(from_key("SigLIP or Qwen2.5-VL; the part gets that type"));
+  spec.keys.push_back(from_key("SigLIP, CLIP or Qwen2.5-VL; the part gets that type"));
   const Keys module_keys = {
       {.name = "hidden_size",
        .type = Type::integer,

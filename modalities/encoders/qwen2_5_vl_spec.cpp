@@ -150,11 +150,11 @@ Json area(ConfigReader& reader, const char* own, const char* of_size) {
 
 Json read_preprocessor(const std::filesystem::path& directory) {
   Json keys = read_image_normalisation(directory);
-  if (!std::filesystem::exists(directory / "preprocessor_config.json")) return keys;
-  ConfigReader reader(directory / "preprocessor_config.json");
-  if (const Json least = area(reader, "min_pixels", "shortest_edge"); !least.is_null())
+  auto reader = image_processor_config(directory);
+  if (!reader) return keys;
+  if (const Json least = area(*reader, "min_pixels", "shortest_edge"); !least.is_null())
     keys["min_pixels"] = least;
-  if (const Json most = area(reader, "max_pixels", "longest_edge"); !most.is_null())
+  if (const Json most = area(*reader, "max_pixels", "longest_edge"); !most.is_null())
     keys["max_pixels"] = most;
   return keys;
 }

@@ -64,6 +64,7 @@ void write_encoder_recipes(const fs::path& folder) {
   fs::create_directories(folder / "encoder");
   write_bytes(folder / "media.jsonl", "{\"x\":\"a\",\"text\":\"b\"}\n");
   write_bytes(folder / "siglip.json", encoder_recipe(R"("type":"siglip")"));
+  write_bytes(folder / "clip.json", encoder_recipe(R"("type":"clip")"));
   write_bytes(folder / "whisper.json", encoder_recipe(R"("type":"audio")"));
   write_bytes(folder / "qwen.json", encoder_recipe(R"("type":"qwen2_5_vl")"));
 }
@@ -71,12 +72,15 @@ void write_encoder_recipes(const fs::path& folder) {
 const char* const kSiglip =
     R"({"model_type":"siglip","text_config":{"hidden_size":99},"vision_config":{"hidden_size":64,"num_attention_heads":4,"patch_size":8}})";
 
+const char* const kClip =
+    R"({"model_type":"clip","projection_dim":8,"vision_config_dict":null,"vision_config":{"hidden_size":64,"num_attention_heads":4,"patch_size":8,"top_k":50}})";
+
 Target encoder_config_target(const fs::path& folder) {
   write_encoder_recipes(folder);
   const auto file = folder / "encoder/config.json";
   return {
       "encoder_config",
-      {kSiglip,
+      {kSiglip, kClip,
        R"({"model_type":"whisper","d_model":64,"encoder_layers":2,"encoder_attention_heads":4,"encoder_ffn_dim":128,"num_mel_bins":80,"max_source_positions":100})",
        R"({"model_type":"qwen2_5_vl","vision_start_token_id":507,"vision_end_token_id":508,"image_token_id":505,"vision_config":{"model_type":"qwen2_5_vl_vision",)"
        R"("depth":3,"hidden_size":32,"intermediate_size":48,"num_heads":2,"out_hidden_size":16,"patch_size":4,"window_size":16,"fullatt_block_indexes":[1]}})"},
@@ -84,7 +88,11 @@ Target encoder_config_target(const fs::path& folder) {
         write_bytes(file, bytes);
         const bool whisper = bytes.find("whisper") != std::string::npos;
         const bool qwen = bytes.find("qwen2_5_vl") != std::string::npos;
-        const char* recipe = whisper ? "whisper.json" : qwen ? "qwen.json" : "siglip.json";
+        const bool clip = bytes.find("clip") != std::string::npos;
+        const char* recipe = whisper ? "whisper.json"
+                             : qwen  ? "qwen.json"
+                             : clip  ? "clip.json"
+                                     : "siglip.json";
         (void)read_recipe((folder / recipe).string(), {});
       },
       {},
@@ -97,11 +105,13 @@ Target preprocessor_config_target(const fs::path& folder) {
   return {
       "preprocessor_config",
       {R"({"image_mean":[0.4,0.5,0.6],"image_std":[0.5,0.5,0.5],"resample":3,"do_resize":true,"do_rescale":true,"rescale_factor":0.00392156862745098,)"
-       R"("do_normalize":true,"size":{"height":224,"width":224}})"},
+       R"("do_normalize":true,"size":{"height":224,"width":224}})",
+       R"({"do_center_crop":true,"crop_size":224,"size":{"shortest_edge":224},"image_mean":[0.4,0.5,0.6],"image_std":[0.5,0.5,0.5]})"},
       [=](const std::string& bytes) {
-        write_bytes(folder / "encoder/config.json", kSiglip);
+        const bool crops = bytes.find("crop") != std::string::npos;
+        write_bytes(folder / "encoder/config.json", crops ? kClip : kSiglip);
         write_bytes(file, bytes);
-        (void)read_recipe((folder / "siglip.json").string(), {});
+        (void)read_recipe((folder / (crops ? "clip.json" : "siglip.json")).string(), {});
       },
       {},
       {"\"image_mean\":", "\"image_std\":", "\"do_resize\":", "\"size\":", "[", "null", "{",

@@ -1,4 +1,4 @@
-// Pretrained encoders of shared/fixtures/hf: what transformers computes from these directories, computed by ours. Any
+// Pretrained encoders of test/fixtures/hf and shared/fixtures/hf: what transformers computes from these directories, computed by ours. Any
 // directory there whose architecture we have is tested, with the tolerances its reference.json gives.
 #include <ATen/ATen.h>
 
@@ -25,7 +25,7 @@ struct Way {
 };
 
 std::vector<Way> ways_of(const std::string& model_type) {
-  if (model_type.starts_with("siglip"))
+  if (model_type.starts_with("siglip") || model_type.starts_with("clip"))
     return {{"image", "patches", "last_hidden_state"}, {"image", "pooled", "pooler_output"}};
   if (model_type == "whisper") return {{"audio", "frames", "last_hidden_state"}};
   return {};

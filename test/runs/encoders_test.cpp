@@ -17,7 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path fixture(const std::string& name) {
-  return fs::path(source_dir()) / ".." / "shared" / "fixtures" / "hf" / name;
+  const auto own = fs::path(source_dir()) / "test/fixtures/hf" / name;
+  return fs::exists(own) ? own : fs::path(source_dir()) / "../shared/fixtures/hf" / name;
 }
 
 std::string big_endian(const std::vector<uint32_t>& values) {
@@ -57,7 +58,9 @@ void write_tones(const fs::path& folder) {
   }
 }
 
-std::string write_recipe(const fs::path& folder) {
+/// Pictures for one model and, where there is one, sounds for another.
+std::string write_recipe(const fs::path& folder, const std::string& vision,
+                         const std::string& audio = {}) {
   write_pictures(folder);
   write_tones(folder);
   Json recipe = Json::parse(R"({
@@ -73,8 +76,13 @@ std::string write_recipe(const fs::path& folder) {
       "sample": [ { "part": "sound", "field": "audio" } ], "targets": { "label": "high" } } ] },
   "train": { "steps": 2, "packs": 2, "pack_tokens": 64, "optimizer": { "lr": 1e-30 } },
   "checkpoint": { "every": 1 }, "output": "run" })");
-  recipe["model"]["encoders"]["photo"]["from"] = fixture("siglip_vision").string();
-  recipe["model"]["encoders"]["sound"]["from"] = fixture("whisper_encoder").string();
+  recipe["model"]["encoders"]["photo"]["from"] = fixture(vision).string();
+  if (audio.empty()) {
+    recipe["model"]["encoders"].erase("sound");
+    recipe["data"]["sources"].erase(1);
+  } else {
+    recipe["model"]["encoders"]["sound"]["from"] = fixture(audio).string();
+  }
   std::ofstream(folder / "recipe.json") << recipe.dump(1);
   return (folder / "recipe.json").string();
 }
@@ -101,7 +109,7 @@ TEST_CASE("encoders: SigLIP and Whisper start from their directories, train on 2
     return;
   }
   const TempDir folder;
-  const auto recipe = write_recipe(folder.path());
+  const auto recipe = write_recipe(folder.path(), "siglip_vision", "whisper_encoder");
   const auto trained = run_veomni({"train", recipe, "--ranks", "2"});
   INFO(trained.err);
   REQUIRE(trained.code == 0);
@@ -120,4 +128,34 @@ TEST_CASE("encoders: SigLIP and Whisper start from their directories, train on 2
   INFO(resumed.err);
   REQUIRE(resumed.code == 0);
   CHECK(step_lines(folder / "run").size() == 4);
+}
+
+TEST_CASE("encoders: CLIP starts from the encoder alone and from a whole model, trains and resumes",
+          "[runs][hugging_face]") {
+  // transformers 5 saves the encoder alone without the prefix that a whole model's tensors have.
+  for (const auto& [name, prefix] :
+       {std::pair{"clip_vision", ""}, std::pair{"clip_whole", "vision_model."}}) {
+    INFO(name);
+    const TempDir folder;
+    const auto recipe = write_recipe(folder.path(), name);
+    const auto trained = run_veomni({"train", recipe, "--ranks", "2"});
+    INFO(trained.err);
+    REQUIRE(trained.code == 0);
+    const Checkpoint checkpoint(folder / "run/checkpoints/step-00000002");
+    const HuggingFaceWeights clip(fixture(name));
+    for (const auto& [parameter, tensor] :
+         {std::pair{"patch_embed.weight", "embeddings.patch_embedding.weight"},
+          std::pair{"class_embedding", "embeddings.class_embedding"},
+          std::pair{"position_embedding.weight", "embeddings.position_embedding.weight"},
+          std::pair{"pre_norm.weight", "pre_layrnorm.weight"},
+          std::pair{"norm.bias", "post_layernorm.bias"},
+          std::pair{"blocks.0.self_attn.o_proj.weight",
+                    "encoder.layers.0.self_attn.out_proj.weight"}})
+      check_same(checkpoint, std::string("encoders.photo.") + parameter, clip,
+                 std::string(prefix) + tensor);
+    const auto resumed = run_veomni({"train", recipe, "--resume", "auto", "train.steps=4"});
+    INFO(resumed.err);
+    REQUIRE(resumed.code == 0);
+    CHECK(step_lines(folder / "run").size() == 4);
+  }
 }

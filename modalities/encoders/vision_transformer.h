@@ -5,5 +5,6 @@
 namespace veomni {
 
 std::unique_ptr<Encoder> make_siglip(const PartConfig& config, BuildContext& context);
+std::unique_ptr<Encoder> make_clip(const PartConfig& config, BuildContext& context);
 
 }  // namespace veomni
