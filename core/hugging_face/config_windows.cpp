@@ -8,6 +8,7 @@
 namespace veomni {
 namespace {
 
+constexpr int64_t kMostLayers = 65536;  ///< a list has an entry for each
 constexpr const char *kFull = "full_attention", *kSliding = "sliding_attention";
 
 /// The window that config.json asks for, as transformers understands it; 0: none.
@@ -27,15 +28,14 @@ int64_t first_with_window(ConfigReader& reader, const Architecture& architecture
   return given == 0 ? 0 : reader.size("max_window_layers", architecture.max_window_layers);
 }
 
-/// The list of config.json, or what transformers makes of max_window_layers.
+/// Which layers have the window: as config.json lists them, or as transformers makes it of max_window_layers; nothing: all.
 std::vector<std::string> types_of_layers(ConfigReader& reader, const Architecture& architecture,
-                                         int64_t layers, bool windows) {
+                                         int64_t layers) {
   const Json listed = reader.get("layer_types");
   std::vector<std::string> types;
   if (listed.is_null()) {
-    int64_t first = windows ? 0 : layers;
-    if (windows && architecture.windows == Architecture::Windows::by_layer)
-      first = first_with_window(reader, architecture);
+    if (architecture.windows != Architecture::Windows::by_layer) return {};
+    const int64_t first = first_with_window(reader, architecture);
     for (int64_t layer = 0; layer < layers; ++layer)
       types.push_back(layer < first ? kFull : kSliding);
     return types;
@@ -54,17 +54,20 @@ std::vector<std::string> types_of_layers(ConfigReader& reader, const Architectur
 }  // namespace
 
 void read_windows(ConfigReader& reader, const Architecture& architecture, Json& base) {
-  const int64_t window = window_asked(reader, architecture);
-  const auto types = types_of_layers(reader, architecture,
-                                     base.at("num_hidden_layers").get<int64_t>(), window > 0);
+  const int64_t window = window_asked(reader, architecture),
+                layers = base.at("num_hidden_layers").get<int64_t>();
+  if (window == 0 && reader.get("layer_types").is_null()) return;
+  if (layers > kMostLayers)
+    reader.fail("num_hidden_layers", fmt::format("is {}, must be at most {}", layers, kMostLayers));
+  const auto types = types_of_layers(reader, architecture, layers);
   const auto sliding = std::count(types.begin(), types.end(), kSliding);
-  const bool all = sliding == static_cast<int64_t>(types.size());
   if (window == 0 && sliding > 0)
     reader.fail("layer_types", fmt::format("has {}, but there is no sliding_window", kSliding));
+  const bool all = sliding == static_cast<int64_t>(types.size());
   if (architecture.windows == Architecture::Windows::all && window > 0 && !all)
     reader.fail("layer_types", fmt::format("has {}, but sliding_window is of all layers of {}",
                                            kFull, architecture.model_type));
-  if (sliding == 0) return;
+  if (window == 0 || (sliding == 0 && !all)) return;
   base["sliding_window"] = window;
   if (!all) base["layer_types"] = types;
 }

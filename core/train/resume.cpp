@@ -7,6 +7,17 @@ namespace veomni {
 
 namespace {
 
+/// What `recipe` did not say yet when it was written, and meant.
+Json with_later_keys(Json recipe) {
+  const Json::json_pointer at("/model/base");
+  if (!recipe.contains(at) || recipe.at(at).value("num_experts", 0) == 0) return recipe;
+  Json& base = recipe.at(at);
+  for (const auto& [key, value] : {std::pair{"router_bias_update_rate", Json(0.0)},
+                                   std::pair{"router_force_balance", Json(false)}})
+    if (!base.contains(key)) base[key] = value;
+  return recipe;
+}
+
 /// `recipe` without the paths of its data files.
 Json without_paths(Json recipe) {
   for (auto& source : recipe.at("data").at("sources")) {
@@ -51,7 +62,7 @@ void check_resume(const Recipe& recipe, const Checkpoint& checkpoint) {
   const auto comparable = [&](const Json& resolved) {
     return knows_files ? without_paths(resolved) : resolved;
   };
-  const Json before = comparable(checkpoint.state().at("recipe"));
+  const Json before = comparable(with_later_keys(checkpoint.state().at("recipe")));
   const Json after = comparable(recipe.resolved);
   const auto same = [&](const char* pointer) {
     const Json::json_pointer path(pointer);

@@ -8,7 +8,7 @@ namespace {
 /// A token's place in its pack and the pack's lane, as Batch::noise_keys holds them, decide: on any number of ranks the same.
 at::Tensor in_turn(const at::Tensor& keys, const BlockConfig& config) {
   const auto lane = keys.bitwise_right_shift(32), place = keys.bitwise_and((int64_t{1} << 32) - 1);
-  const auto first = (place * config.num_experts_per_tok + lane).unsqueeze(1);
+  const auto first = ((place + lane) * config.num_experts_per_tok).unsqueeze(1);
   const auto each = at::arange(config.num_experts_per_tok, keys.options());
   return (first + each).remainder(config.num_experts);
 }

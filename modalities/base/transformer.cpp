@@ -64,6 +64,8 @@ Stream Transformer::forward(const at::Tensor& x, const TokenRow& row, const Pass
   const bool routes = base_.num_experts > 0 && (pass.train || sums != nullptr);
   std::vector<Routing> routing(routes ? blocks_.size() : 0);
   TokenRow own = row;
+  // Each layer's router reads them.
+  if (base_.router_force_balance && pass.train) own.noise_keys = row.noise_keys.to(x.device());
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
     own.layer = static_cast<int64_t>(layer);
     if (router_bias_.defined()) own.router_bias = router_bias_[own.layer];

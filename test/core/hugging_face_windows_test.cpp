@@ -102,6 +102,8 @@ TEST_CASE("hugging face windows: what transformers would not compute either is r
       {config("mistral", {{"sliding_window", 0}}), "sliding_window: must be a positive integer"},
       {config("mistral", {{"sliding_window", "128"}}),
        "sliding_window: must be a positive integer"},
+      {config("qwen2", {{"use_sliding_window", true}, {"num_hidden_layers", int64_t{1} << 62}}),
+       "num_hidden_layers: is 4611686018427387904, must be at most 65536"},
       {config("qwen3", {{"use_sliding_window", 1}}), "use_sliding_window: must be true or false"},
       {config("qwen3", {{"use_sliding_window", true}, {"max_window_layers", -1}}),
        "max_window_layers: must be a positive integer"},

@@ -78,9 +78,9 @@ TEST_CASE("router: in turn every expert gets as much, whatever the router says",
   input.turns = at::arange(lane, lane + 6, at::kLong);
   Routing routing;
   const auto choice = route(input, four_experts(false), &routing);
-  CHECK(choice.chosen[0].equal(at::tensor({1, 2}, at::kLong)));  // lane 5
-  CHECK(choice.chosen[1].equal(at::tensor({3, 0}, at::kLong)));
-  CHECK(choice.gates[1].allclose(at::tensor({0.4F, 0.1F})));
+  CHECK(choice.chosen[0].equal(at::tensor({2, 3}, at::kLong)));  // lane 5
+  CHECK(choice.chosen[1].equal(at::tensor({0, 1}, at::kLong)));
+  CHECK(choice.gates[1].allclose(at::tensor({0.1F, 0.2F})));
   CHECK(routing.counts.equal(at::full({4}, 3, at::kDouble)));
 }
 

@@ -1,6 +1,9 @@
+#include "core/train/resume.h"
+
 #include <catch2/catch.hpp>
 #include <csignal>
 
+#include "core/checkpoint/checkpoint.h"
 #include "core/train/stop.h"
 #include "support/tiny_run.h"
 
@@ -91,4 +94,24 @@ TEST_CASE("not finite: the run stops at the last good step and names the tensor"
   const auto saved = list_checkpoints(folder.path() / "run" / "checkpoints");
   REQUIRE(saved.size() == 1);
   Checkpoint(folder.path() / "run" / "checkpoints" / checkpoint_name(saved[0])).verify();
+}
+
+TEST_CASE("resume: a checkpoint from before there was a bias in the choice of experts goes on",
+          "[train][resume]") {
+  TempDir folder;
+  const auto path = write_moe_recipe(folder.path());
+  run_recipe(path, {.overrides = {"output=part", "train.steps=2", "checkpoint.every=1"}});
+  Json state = Checkpoint(checkpoint_of(folder, "part", 1)).state();
+  for (const char* key : {"router_bias_update_rate", "router_force_balance"})
+    REQUIRE(state["recipe"]["model"]["base"].erase(key) == 1);
+  const std::vector<float> one(1);
+  const auto old = folder.path() / "old";
+  write_checkpoint_shard(old, 1, 0, {{"w", "F32", {1}, 0, 1, const_cast<float*>(one.data())}});
+  finish_checkpoint(old, 1, 1, state, 9);
+  const Checkpoint saved(old / checkpoint_name(1));
+  CHECK_NOTHROW(check_resume(read_recipe(path, {"output=part"}), saved));
+  CHECK_THROWS_WITH(
+      check_resume(read_recipe(path, {"output=part", "model.base.router_force_balance=true"}),
+                   saved),
+      Catch::Contains("model differs"));
 }
