@@ -7,14 +7,13 @@ namespace veomni {
 
 namespace {
 
-/// What `recipe` did not say yet when it was written, and meant.
-Json with_later_keys(Json recipe) {
+/// `recipe` without keys that older checkpoints' recipes lack, where they hold what those meant.
+Json without_later_keys(Json recipe) {
   const Json::json_pointer at("/model/base");
-  if (!recipe.contains(at) || recipe.at(at).value("num_experts", 0) == 0) return recipe;
+  if (!recipe.contains(at)) return recipe;
   Json& base = recipe.at(at);
-  for (const auto& [key, value] : {std::pair{"router_bias_update_rate", Json(0.0)},
-                                   std::pair{"router_force_balance", Json(false)}})
-    if (!base.contains(key)) base[key] = value;
+  if (base.value("router_bias_update_rate", 0.0) == 0) base.erase("router_bias_update_rate");
+  if (!base.value("router_force_balance", false)) base.erase("router_force_balance");
   return recipe;
 }
 
@@ -60,9 +59,10 @@ void check_frozen(const Recipe& recipe, const Checkpoint& checkpoint) {
 void check_resume(const Recipe& recipe, const Checkpoint& checkpoint) {
   const bool knows_files = checkpoint.state().contains("files");
   const auto comparable = [&](const Json& resolved) {
-    return knows_files ? without_paths(resolved) : resolved;
+    const Json known = without_later_keys(resolved);
+    return knows_files ? without_paths(known) : known;
   };
-  const Json before = comparable(with_later_keys(checkpoint.state().at("recipe")));
+  const Json before = comparable(checkpoint.state().at("recipe"));
   const Json after = comparable(recipe.resolved);
   const auto same = [&](const char* pointer) {
     const Json::json_pointer path(pointer);
