@@ -91,6 +91,7 @@ void Session::lay_out(const Recipe& recipe, bool restored) {
   mesh_->fill(context_);
   context_.seed = recipe_.seed;
   context_.overlap = recipe_.parallel.overlap;
+  context_.expert_parts = plan_.expert_parts;
   context_.fsdp = FsdpSettings::of(recipe_.parallel);
   context_.filled_later = [this, restored](const ParameterSpec& parameter) {
     if (restored || recipe_.from.empty()) return restored;

@@ -55,7 +55,7 @@ Block::Block(const UnitSpec& unit, const BlockConfig& config, ParallelContext& c
       at_(block_parameters(config)),
       unit_(unit.name, unit.parameters, context),
       experts_(make_experts(unit.name + ".", config, context)),
-      expert_share_{context.expert, context.overlap, context.ledger} {}
+      expert_share_{context.expert, context.overlap ? context.expert_parts : 1, context.ledger} {}
 
 std::vector<Unit*> Block::units() {
   std::vector<Unit*> units{&unit_};

@@ -80,10 +80,12 @@ at::Tensor exchange_counts(Communicator& group, const std::vector<Dispatch>& par
 at::Tensor expert_parallel(const RoutedTokens& tokens, int64_t experts, const ExpertShare& share,
                            const RunExperts& run) {
   Communicator& group = *share.group;
-  const int64_t count = tokens.x.size(0), half = share.overlap ? count / 2 : 0;
+  const int64_t count = tokens.x.size(0);
   std::vector<Dispatch> parts;
-  if (share.overlap) parts.emplace_back(tokens, 0, half, experts);
-  parts.emplace_back(tokens, half, count - half, experts);
+  for (int64_t i = 0; i < share.parts; ++i) {
+    const int64_t first = count * i / share.parts, end = count * (i + 1) / share.parts;
+    parts.emplace_back(tokens, first, end - first, experts);
+  }
   const at::Tensor received = exchange_counts(group, parts);
   for (size_t i = 0; i < parts.size(); ++i)
     parts[i].start(share, received[static_cast<int64_t>(i)]);

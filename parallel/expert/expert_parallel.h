@@ -15,7 +15,9 @@ namespace veomni {
 /// Rank r of R holds experts [r E / R, (r + 1) E / R).
 struct ExpertShare {
   Communicator* group = nullptr;
-  bool overlap = true;  ///< tokens go in two halves, each travelling while the other is computed
+  /// Tokens go in so many parts, each travelling while others are computed: what shows is the first part's way there and
+  /// the last one's way back. 1: all at once. The same on all ranks.
+  int parts = 2;
   CommLedger* ledger = nullptr;
 };
 

@@ -49,8 +49,9 @@ struct ParallelContext {
   /// until then. Empty: none.
   std::function<bool(const ParameterSpec&)> filled_later = {};
   std::vector<GroupConfig> groups =
-      {};               ///< train.groups: what is frozen, what has its own settings
-  bool overlap = true;  ///< exchanges of tokens travel while something else is computed
+      {};                ///< train.groups: what is frozen, what has its own settings
+  bool overlap = true;   ///< exchanges of tokens travel while something else is computed
+  int expert_parts = 2;  ///< in so many parts to experts of other ranks, where they overlap
   FsdpSettings fsdp = {};
   bool compute_bf16 = false;  ///< gathered parameters are bf16; masters and reductions stay f32
   bool cuda = false;

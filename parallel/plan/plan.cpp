@@ -7,6 +7,14 @@ namespace {
 
 // Larger micro-batches gain nothing once the matrix products are long; they only cost memory.
 constexpr int64_t kMicroBatchTokens = 4096;
+// Of a rank, that are worth a journey to the experts of their own.
+constexpr int64_t kExpertPartTokens = 1024;
+
+int expert_parts(const Recipe& recipe, const Plan& plan) {
+  if (plan.mesh.expert == 1 || !recipe.parallel.overlap) return 1;
+  const int64_t tokens = recipe.train.pack_tokens * plan.packs_per_micro_batch / plan.mesh.sequence;
+  return static_cast<int>(std::clamp<int64_t>(tokens / kExpertPartTokens, 2, 8));
+}
 
 Json part_layout(const Recipe& recipe, const Plan& plan, bool sharded) {
   return {{"replicate", sharded ? plan.mesh.replicate : plan.world},
@@ -33,6 +41,7 @@ Plan make_plan(const Recipe& recipe, int world) {
   const bool alone = recipe.base.num_experts > 0 && recipe.base.balance == "pack";
   plan.packs_per_micro_batch = alone ? 1 : std::min(lanes, fitting);
   plan.micro_batches = (lanes + plan.packs_per_micro_batch - 1) / plan.packs_per_micro_batch;
+  plan.expert_parts = expert_parts(recipe, plan);
   plan.balance_encoders = wanted.balance_encoders && readers > 1 && !recipe.encoders.empty();
   return plan;
 }
@@ -46,6 +55,7 @@ Json plan_json(const Recipe& recipe, const Plan& plan) {
   parts["base"] = part_layout(recipe, plan, true);
   parts["base"]["sequence"] = plan.mesh.sequence;
   parts["base"]["expert"] = plan.mesh.expert;
+  if (plan.mesh.expert > 1) parts["base"]["expert_parts"] = plan.expert_parts;
   for (const auto& part : recipe.decoders)
     parts["decoders." + part.name] = part_layout(recipe, plan, true);
   for (const auto& part : recipe.heads)

@@ -14,6 +14,9 @@ struct Plan {
   MeshShape mesh;                     ///< every axis filled in
   int64_t packs_per_micro_batch = 1;  ///< packs of a rank that go through the model together
   int64_t micro_batches = 1;          ///< forward and backward passes a step on each rank
+  /// Into how many parts tokens go to experts of other ranks and back, each travelling while others are computed: more hide
+  /// more of the journey, where they are large enough to be worth a message. 1: nothing overlaps, or nobody shares experts.
+  int expert_parts = 1;
   bool balance_encoders = false;  ///< asked for, and there are encoders and several rows of packs
 };
 

@@ -40,7 +40,7 @@ at::Tensor fixed(at::IntArrayRef shape, int64_t salt) {
 }
 
 /// The largest difference of output and gradients between a rank's share and the reference on one rank, in f64.
-double layer_error(const LayerCase& c, bool overlap) {
+double layer_error(const LayerCase& c, int parts) {
   constexpr int64_t kDim = 6, kWidth = 5, kChoices = 2;
   double worst = 0;
   std::mutex mutex;
@@ -57,7 +57,7 @@ double layer_error(const LayerCase& c, bool overlap) {
     auto up = make(all_up.narrow(0, rank * local, local)),
          down = make(all_down.narrow(0, rank * local, local));
     const auto out = expert_parallel(
-        {x, gates, chosen}, c.experts, {&world, overlap},
+        {x, gates, chosen}, c.experts, {&world, parts},
         [&](const at::Tensor& rows, const at::Tensor& ones, const at::Tensor& which) {
           return kernels::reference::moe_experts(rows, ones, which, up, down);
         });
@@ -92,10 +92,10 @@ TEST_CASE(
   for (const LayerCase& c :
        {LayerCase{{5, 9}, 4, 4}, LayerCase{{7, 0}, 4, 3}, LayerCase{{1, 1}, 2, 2},
         LayerCase{{33, 2, 0, 17}, 8, 2}, LayerCase{{4, 4, 4, 4}, 4, 4}})
-    for (const bool overlap : {true, false}) {
-      INFO(c.tokens.size() << " ranks, " << c.experts << " experts, " << c.used << " used, overlap "
-                           << overlap);
-      CHECK(layer_error(c, overlap) < 1e-12);
+    for (const int parts : {1, 2, 5}) {
+      INFO(c.tokens.size() << " ranks, " << c.experts << " experts, " << c.used << " used, parts "
+                           << parts);
+      CHECK(layer_error(c, parts) < 1e-12);
     }
 }
 

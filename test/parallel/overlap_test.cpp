@@ -14,23 +14,28 @@ using namespace veomni;
 
 namespace {
 
-constexpr double kTransfer = 2, kComputing = 3;
+// Seconds of a message: its latency, and its elements at the bandwidth of the link; of computing: its elements.
+constexpr double kLatency = 0.1, kLink = 0.05, kCompute = 0.15;
 thread_local double now = 0;
+
+double seconds_of(const at::Tensor& x, double each) {
+  return static_cast<double>(x.numel()) * each;
+}
 
 /// Identity that takes its time, forward and backward.
 struct Computing : torch::autograd::Function<Computing> {
   static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) {
-    now += kComputing;
+    now += seconds_of(x, kCompute);
     return x.clone();
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
                                                  torch::autograd::variable_list gradients) {
-    now += kComputing;
+    now += seconds_of(gradients[0], kCompute);
     return gradients;
   }
 };
 
-/// all_to_all arrives kTransfer after its start, or after the one before it on the same link has arrived.
+/// all_to_all takes its time from its start, or from when the one before it on the same link has arrived.
 class SlowLink final : public Communicator {
  public:
   explicit SlowLink(Communicator& group) : group_(group) {}
@@ -51,7 +56,11 @@ class SlowLink final : public Communicator {
                                          const std::vector<int64_t>& send,
                                          const std::vector<int64_t>& receive) override {
     const bool slow = in.is_floating_point();  // the experts' counts are small
-    if (slow) free_ = std::max(free_, now) + kTransfer;
+    if (slow) {
+      const double takes = kLatency + seconds_of(in, kLink);
+      travelled += takes;
+      free_ = std::max(free_, now) + takes;
+    }
     return std::make_unique<Arriving>(*this, group_.start_all_to_all(out, in, send, receive),
                                       slow ? free_ : now);
   }
@@ -63,7 +72,8 @@ class SlowLink final : public Communicator {
     return group_.split(colour, name);
   }
 
-  double waited = 0;  ///< until what was waited for had arrived
+  double waited = 0;     ///< until what was waited for had arrived
+  double travelled = 0;  ///< all exchanges, one after the other
 
  private:
   struct Arriving : Work {
@@ -82,16 +92,21 @@ class SlowLink final : public Communicator {
   double free_ = 0;
 };
 
-/// For how many transfers rank 0 of two waited in `run`.
-double transfers_waited(const std::function<void(Communicator&)>& run) {
-  double waited = 0;
+struct Times {
+  double waited = 0, travelled = 0;
+  double hidden() const { return 1 - waited / travelled; }
+};
+
+/// Of rank 0 of two in `run`.
+Times times_of(const std::function<void(Communicator&)>& run) {
+  Times times;
   run_ranks(2, [&](Communicator& world) {
     now = 0;
     SlowLink link(world);
     run(link);
-    if (world.rank() == 0) waited = link.waited;
+    if (world.rank() == 0) times = {link.waited, link.travelled};
   });
-  return waited / kTransfer;
+  return times;
 }
 
 }  // namespace
@@ -110,26 +125,25 @@ TEST_CASE("overlap: Ulysses hides the exchange of each projection behind the nex
       exchange.receive().sum().backward();
     };
   };
-  // Three exchanges each way, in each direction one has nothing left to hide behind.
-  CHECK(transfers_waited(attention(false)) == Approx(6));
-  const double exposed = transfers_waited(attention(true));
-  CHECK(exposed == Approx(2));
+  // Three exchanges each way, in each direction one has nothing left to hide behind: two of six.
+  CHECK(times_of(attention(false)).hidden() == Approx(0).margin(1e-9));
+  CHECK(times_of(attention(true)).hidden() == Approx(2.0 / 3));
 }
 
-TEST_CASE("overlap: experts hide half of their exchanges behind the other half of the tokens",
+TEST_CASE("overlap: experts hide all but the first part's way there and the last one's back",
           "[parallel][overlap]") {
-  const auto layer = [](bool overlap) {
-    return [overlap](Communicator& link) {
-      auto x = at::ones({8, 4}).requires_grad_();
-      const auto chosen = at::arange(8).remainder(2).view({8, 1});
-      const auto out = expert_parallel({x, at::ones({8, 1}), chosen}, 2, {&link, overlap},
+  const auto layer = [](int parts) {
+    return [parts](Communicator& link) {
+      auto x = at::ones({64, 4}).requires_grad_();
+      const auto chosen = at::arange(64).remainder(2).view({64, 1});
+      const auto out = expert_parallel({x, at::ones({64, 1}), chosen}, 2, {&link, parts},
                                        [](const at::Tensor& rows, const at::Tensor&,
                                           const at::Tensor&) { return Computing::apply(rows); });
       out.sum().backward();
     };
   };
-  // Plain: dispatch and combine, each way. In halves four of them, of which the first and the last of a direction show.
-  CHECK(transfers_waited(layer(false)) == Approx(4));
-  const double exposed = transfers_waited(layer(true));
-  CHECK(exposed == Approx(4));  // of eight, each of which takes as long here as a whole one
+  CHECK(times_of(layer(1)).hidden() == Approx(0).margin(1e-9));
+  // Of 2 parts two journeys each way, of which the first and the last of a direction show; of 8 parts two of sixteen.
+  CHECK(times_of(layer(2)).hidden() == Approx(1.0 / 2));
+  CHECK(times_of(layer(8)).hidden() == Approx(7.0 / 8));
 }

@@ -34,6 +34,7 @@ std::map<std::string, at::Tensor> first_gradients(const Recipe& recipe, Mesh& me
   mesh.fill(context);
   context.seed = recipe.seed;
   context.overlap = recipe.parallel.overlap;
+  context.expert_parts = plan.expert_parts;
   context.fsdp = FsdpSettings::of(recipe.parallel);
   context.cuda = cuda;
   const auto data = open_dataset(recipe, nullptr);
@@ -88,6 +89,7 @@ RunOutcome run_recipe(const std::string& recipe_path, const RunOptions& options)
     mesh.fill(context);
     context.seed = sized.seed;
     context.overlap = sized.parallel.overlap;
+    context.expert_parts = plan.expert_parts;
     context.fsdp = FsdpSettings::of(sized.parallel);
     context.cuda = cuda;
     context.compute_bf16 = sized.train.precision == "bf16";
