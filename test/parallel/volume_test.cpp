@@ -133,7 +133,7 @@ TEST_CASE("volume: experts get each row once and give it back, forward and backw
       const int me = world.rank();
       const auto x = at::ones({kTokens, kDim}).requires_grad_();
       const auto out = expert_parallel(
-          {x, at::ones({kTokens, kChoices}), chosen_by(me)}, kExperts, {&group, false, &ledger},
+          {x, at::ones({kTokens, kChoices}), chosen_by(me)}, kExperts, {&group, 1, &ledger},
           [](const at::Tensor& rows, const at::Tensor&, const at::Tensor&) { return rows * 2; });
       out.sum().backward();
       const int64_t away = kTokens * kChoices - home_is(chosen_by(me), me);
