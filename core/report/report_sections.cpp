@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
+#include "core/comm_ledger.h"
 #include "core/report/json_lines.h"
 #include "core/report/markup.h"
 
@@ -31,32 +31,27 @@ std::string expert_row(const std::string& layer, const Json& figures) {
       figures.at("idle").get<int64_t>(), number_text(figures.at("entropy").get<double>()));
 }
 
-struct Traffic {
-  double calls = 0, bytes = 0, seconds = 0, exposed = 0;
-  void add(const Json& call) {
-    calls += call.at("calls").get<double>();
-    bytes += call.at("bytes").get<double>();
-    seconds += call.at("seconds").get<double>();
-    exposed += call.at("exposed_seconds").get<double>();
-  }
-};
-
-/// Sums `calls`, {call: {calls, bytes, seconds, exposed_seconds}}.
-Traffic sum_of(const Json& calls) {
-  Traffic sum;
-  for (const auto& [name, call] : calls.items()) sum.add(call);
+/// Of `calls`, {call: CommLedger::json's figures}.
+CommCount sum_of(const Json& calls) {
+  CommCount sum;
+  for (const auto& [name, call] : calls.items())
+    sum += {.calls = call.at("calls").get<int64_t>(),
+            .bytes = call.at("bytes").get<int64_t>(),
+            .seconds = call.at("seconds").get<double>(),
+            .exposed = call.at("exposed_seconds").get<double>()};
   return sum;
 }
 
-std::string traffic_cells(const Traffic& sum) {
+std::string traffic_cells(const CommCount& sum) {
   const std::string hidden =
       sum.seconds > 0
           ? fmt::format("{:.0f} %", 100 * std::clamp(1 - sum.exposed / sum.seconds, 0.0, 1.0))
           : "–";
   return fmt::format(
-      "<td class=\"n\">{:.0f}</td><td class=\"n\">{}</td><td class=\"n\">{:.2f}</td><td "
+      "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.2f}</td><td "
       "class=\"n\">{:.2f}</td><td class=\"n strong\">{}</td>",
-      sum.calls, bytes_text(sum.bytes), 1e3 * sum.seconds, 1e3 * sum.exposed, hidden);
+      sum.calls, bytes_text(static_cast<double>(sum.bytes)), 1e3 * sum.seconds, 1e3 * sum.exposed,
+      hidden);
 }
 
 std::string traffic_table(const std::string& what, const std::string& rows) {

@@ -13,12 +13,10 @@ namespace {
 Json layer_json(const std::vector<double>& loads, bool each) {
   double sum = 0, most = 0, entropy = 0;
   int64_t idle = 0;
-  Json list = Json::array();
   for (const double load : loads) {
     sum += load;
     most = std::max(most, load);
     idle += load == 0 ? 1 : 0;
-    list.push_back(static_cast<int64_t>(load));
   }
   const auto experts = static_cast<double>(loads.size());
   for (const double load : loads)
@@ -26,7 +24,7 @@ Json layer_json(const std::vector<double>& loads, bool each) {
   Json layer = {{"max_over_mean", sum > 0 ? most * experts / sum : 1.0},
                 {"idle", idle},
                 {"entropy", experts > 1 ? entropy / std::log(experts) : 1.0}};
-  if (each) layer["loads"] = list;
+  if (each) layer["loads"] = std::vector<int64_t>(loads.begin(), loads.end());
   return layer;
 }
 

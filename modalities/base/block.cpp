@@ -192,4 +192,18 @@ Stream Block::forward(const Stream& in, const TokenRow& row, const Pass& pass, R
   return {out[0], out[1]};
 }
 
+Blocks make_blocks(const std::vector<UnitSpec>& units, const BlockConfig& config,
+                   ParallelContext& context) {
+  Blocks blocks;
+  for (size_t i = 1; i < units.size(); ++i)
+    blocks.push_back(std::make_unique<Block>(units[i], config, context));
+  return blocks;
+}
+
+std::vector<Unit*> units_of(const Blocks& blocks, std::vector<Unit*> first) {
+  for (const auto& block : blocks)
+    for (auto* unit : block->units()) first.push_back(unit);
+  return first;
+}
+
 }  // namespace veomni

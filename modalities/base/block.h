@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/attention.h"
 #include "modalities/base/block_spec.h"
@@ -76,5 +77,14 @@ class Block {
   std::unique_ptr<Unit> experts_;  ///< null: dense
   ExpertShare expert_share_;
 };
+
+using Blocks = std::vector<std::unique_ptr<Block>>;
+
+/// An encoder's, alike all: `units` is its root and then one a block.
+Blocks make_blocks(const std::vector<UnitSpec>& units, const BlockConfig& config,
+                   ParallelContext& context);
+
+/// `first`, then those of all blocks in order.
+std::vector<Unit*> units_of(const Blocks& blocks, std::vector<Unit*> first = {});
 
 }  // namespace veomni

@@ -25,8 +25,8 @@ struct RouterInput {
   /// [E] f32 or undefined: added to the probabilities for the choice alone; gates are without it (Wang et al. 2024,
   /// arXiv:2408.15664, equation 3).
   at::Tensor bias;
-  /// [T] i64 or undefined: tokens with these keys (Batch::noise_keys) visit experts in turn, k each, so that any k · n tokens
-  /// of a pack that follow one another visit all of k · n experts once; gates are the router's.
+  /// [T] i64 or undefined: tokens with these keys (Batch::noise_keys) visit experts in turn, k each, where the one before
+  /// left off: any E tokens of a pack that follow one another visit each expert k times; gates are the router's.
   at::Tensor turns;
 };
 

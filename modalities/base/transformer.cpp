@@ -25,12 +25,7 @@ Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& un
   }
 }
 
-std::vector<Unit*> Transformer::units() {
-  std::vector<Unit*> units;
-  for (auto& block : blocks_)
-    for (auto* unit : block->units()) units.push_back(unit);
-  return units;
-}
+std::vector<Unit*> Transformer::units() { return units_of(blocks_); }
 
 RoutingSums Transformer::sum_routing(const std::vector<Routing>& routing,
                                      const TokenRow& row) const {

@@ -39,7 +39,7 @@ class Transformer {
   RoutingSums sum_routing(const std::vector<Routing>& routing, const TokenRow& row) const;
 
   BaseConfig base_;
-  std::vector<std::unique_ptr<Block>> blocks_;
+  Blocks blocks_;
   at::Tensor fractions_, counts_, router_bias_;
 };
 

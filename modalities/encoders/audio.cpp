@@ -33,22 +33,15 @@ class AudioEncoder : public Encoder {
     return weights.leave(kernels::linear(heard(states, counts), weights[AudioRoot::projector], {}));
   }
 
-  std::vector<Unit*> units() override {
-    std::vector<Unit*> units{&root_};
-    for (auto& block : blocks_)
-      for (auto* unit : block->units()) units.push_back(unit);
-    return units;
-  }
+  std::vector<Unit*> units() override { return units_of(blocks_, {&root_}); }
 
  private:
   AudioEncoder(const PartConfig& config, BuildContext& context, const std::vector<UnitSpec>& specs)
       : block_(audio_block_config(config)),
         positions_(config.keys.at("max_source_positions").get<int64_t>()),
         pooled_(config.keys.at("tokens") == "pooled"),
-        root_(specs[0].name, specs[0].parameters, context.parallel) {
-    for (size_t i = 1; i < specs.size(); ++i)
-      blocks_.push_back(std::make_unique<Block>(specs[i], block_, context.parallel));
-  }
+        root_(specs[0].name, specs[0].parameters, context.parallel),
+        blocks_(make_blocks(specs, block_, context.parallel)) {}
 
   /// features [n, M, 2 S] → [n S, W]; the position table carries no gradient.
   at::Tensor embed(const UnitUse& weights, const at::Tensor& features) const {
@@ -82,7 +75,7 @@ class AudioEncoder : public Encoder {
   int64_t positions_;
   bool pooled_;
   Unit root_;
-  std::vector<std::unique_ptr<Block>> blocks_;
+  Blocks blocks_;
 };
 
 }  // namespace

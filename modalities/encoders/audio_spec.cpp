@@ -12,10 +12,6 @@
 namespace veomni {
 namespace {
 
-int64_t size_of(const PartConfig& config, const char* key) {
-  return config.keys.at(key).get<int64_t>();
-}
-
 UnitSpec describe_root(const PartConfig& config, const BaseSizes& sizes) {
   const int64_t W = size_of(config, "d_model"), M = size_of(config, "num_mel_bins"),
                 S = size_of(config, "max_source_positions");
@@ -49,15 +45,6 @@ void check_audio(const PartConfig& config, const std::string& where) {
                        "{}.encoder_attention_heads: d_model / heads = {} / {} must be even", where,
                        width, heads);
   require<ConfigError>(width % 4 == 0, "{}.d_model: {} must be a multiple of 4", where, width);
-}
-
-Key size_key(const char* name, const char* doc, int64_t value, double maximum) {
-  return {.name = name,
-          .type = Key::Type::integer,
-          .doc = doc,
-          .default_value = value,
-          .minimum = 1,
-          .maximum = maximum};
 }
 
 Keys audio_keys() {

@@ -65,12 +65,8 @@ class ImageEncoder : public Encoder {
       : units_spec_(describe_image(config, context.sizes)),
         pooled_(config.keys.at("tokens") == "pooled"),
         eps_(image_block_config(config).norm_eps),
-        root_(units_spec_[0].name, units_spec_[0].parameters, context.parallel) {
-    for (size_t i = 1; i < units_spec_.size(); ++i) {
-      blocks_.push_back(
-          std::make_unique<Block>(units_spec_[i], image_block_config(config), context.parallel));
-    }
-  }
+        root_(units_spec_[0].name, units_spec_[0].parameters, context.parallel),
+        blocks_(make_blocks(units_spec_, image_block_config(config), context.parallel)) {}
 
   at::Tensor lm_encode(const EncoderInput& input, const Pass& pass) override {
     auto weights = root_.enter();
@@ -86,12 +82,7 @@ class ImageEncoder : public Encoder {
     return weights.leave(kernels::linear(features, weights[3], {}));
   }
 
-  std::vector<Unit*> units() override {
-    std::vector<Unit*> units{&root_};
-    for (auto& block : blocks_)
-      for (auto* unit : block->units()) units.push_back(unit);
-    return units;
-  }
+  std::vector<Unit*> units() override { return units_of(blocks_, {&root_}); }
 
  private:
   /// Noise keys of the patches: those of their own tokens, or, pooled, of the image's one token and the patch's number.
@@ -113,7 +104,7 @@ class ImageEncoder : public Encoder {
   bool pooled_;
   double eps_;
   Unit root_;
-  std::vector<std::unique_ptr<Block>> blocks_;
+  Blocks blocks_;
   at::Tensor last_grids_, last_positions_;
 };
 

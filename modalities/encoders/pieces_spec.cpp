@@ -77,4 +77,17 @@ Key from_key(const std::string& what) {
       .minimum = 1};
 }
 
+Key size_key(const char* name, const char* doc, int64_t value, double maximum) {
+  return {.name = name,
+          .type = Key::Type::integer,
+          .doc = doc,
+          .default_value = value,
+          .minimum = 1,
+          .maximum = maximum};
+}
+
+int64_t size_of(const PartConfig& config, const char* key) {
+  return config.keys.at(key).get<int64_t>();
+}
+
 }  // namespace veomni

@@ -1,5 +1,6 @@
 #pragma once
-// Which tensors of a Hugging Face directory the parameters of an encoder's block are made of. No LibTorch.
+// What encoders that start from a Hugging Face directory share: which tensors their blocks' parameters are made of, and
+// keys of sizes. No LibTorch.
 
 #include <string>
 
@@ -23,5 +24,9 @@ void name_piece(ParameterSpec& parameter, const std::string& tensor,
 
 /// The key "from" of encoders that can start from a directory.
 Key from_key(const std::string& what);
+
+/// A positive integer.
+Key size_key(const char* name, const char* doc, int64_t value, double maximum = 1 << 20);
+int64_t size_of(const PartConfig& config, const char* key);
 
 }  // namespace veomni

@@ -40,12 +40,7 @@ class Qwen25VlEncoder : public Encoder {
                                     : embeds);
   }
 
-  std::vector<Unit*> units() override {
-    std::vector<Unit*> units{&root_};
-    for (auto& block : blocks_)
-      for (auto* unit : block->units()) units.push_back(unit);
-    return units;
-  }
+  std::vector<Unit*> units() override { return units_of(blocks_, {&root_}); }
 
  private:
   Qwen25VlEncoder(const PartConfig& config, BuildContext& context,
@@ -56,10 +51,8 @@ class Qwen25VlEncoder : public Encoder {
                 config.keys.at("patch_size").get<int64_t>()),
         full_(config.keys.at("fullatt_block_indexes").get<std::set<int64_t>>()),
         projected_(specs[0].parameters.size() > Qwen25VlRoot::projector),
-        root_(specs[0].name, specs[0].parameters, context.parallel) {
-    for (size_t i = 1; i < specs.size(); ++i)
-      blocks_.push_back(std::make_unique<Block>(specs[i], block_, context.parallel));
-  }
+        root_(specs[0].name, specs[0].parameters, context.parallel),
+        blocks_(make_blocks(specs, block_, context.parallel)) {}
 
   /// [P, W] → [B, merge² W]
   at::Tensor by_block(const at::Tensor& x) const {
@@ -85,7 +78,7 @@ class Qwen25VlEncoder : public Encoder {
   std::set<int64_t> full_;
   bool projected_;
   Unit root_;
-  std::vector<std::unique_ptr<Block>> blocks_;
+  Blocks blocks_;
 };
 
 }  // namespace

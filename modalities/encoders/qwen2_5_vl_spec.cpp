@@ -17,10 +17,6 @@ namespace {
 constexpr const char* kTokenIds[] = {"vision_start_token_id", "vision_end_token_id",
                                      "image_token_id", "video_token_id"};
 
-int64_t size_of(const PartConfig& config, const char* key) {
-  return config.keys.at(key).get<int64_t>();
-}
-
 /// Values of one patch.
 int64_t patch_values(const PartConfig& config) {
   const int64_t p = size_of(config, "patch_size");
@@ -79,15 +75,6 @@ void check(const PartConfig& config, const std::string& where) {
   require<ConfigError>(given == 0 || given == 4, "{}: {}, {}, {} and {} come together", where,
                        kTokenIds[0], kTokenIds[1], kTokenIds[2], kTokenIds[3]);
   check_image_choices(config.keys, 3, where);
-}
-
-Key size_key(const char* name, const char* doc, int64_t value, double maximum = 1 << 20) {
-  return {.name = name,
-          .type = Key::Type::integer,
-          .doc = doc,
-          .default_value = value,
-          .minimum = 1,
-          .maximum = maximum};
 }
 
 Keys module_keys() {

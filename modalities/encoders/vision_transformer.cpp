@@ -34,12 +34,7 @@ class VisionTransformer : public Encoder {
     return weights.leave(kernels::linear(features, weights[at_.projector], {}));
   }
 
-  std::vector<Unit*> units() override {
-    std::vector<Unit*> units{&root_};
-    for (auto& block : blocks_)
-      for (auto* unit : block->units()) units.push_back(unit);
-    return units;
-  }
+  std::vector<Unit*> units() override { return units_of(blocks_, {&root_}); }
 
  private:
   VisionTransformer(const PartConfig& config, BuildContext& context,
@@ -49,10 +44,8 @@ class VisionTransformer : public Encoder {
         patches_(vision_patches(config)),
         tokens_(vision_tokens(config)),
         pooled_(config.keys.at("tokens") == "pooled"),
-        root_(specs[0].name, specs[0].parameters, context.parallel) {
-    for (size_t i = 1; i < specs.size(); ++i)
-      blocks_.push_back(std::make_unique<Block>(specs[i], block_, context.parallel));
-  }
+        root_(specs[0].name, specs[0].parameters, context.parallel),
+        blocks_(make_blocks(specs, block_, context.parallel)) {}
 
   bool has_class_token() const { return tokens_ > patches_; }
 
@@ -144,7 +137,7 @@ class VisionTransformer : public Encoder {
   int64_t patches_, tokens_;
   bool pooled_;
   Unit root_;
-  std::vector<std::unique_ptr<Block>> blocks_;
+  Blocks blocks_;
 };
 
 }  // namespace

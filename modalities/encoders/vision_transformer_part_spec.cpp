@@ -12,10 +12,6 @@
 namespace veomni {
 namespace {
 
-int64_t size_of(const PartConfig& config, const char* key) {
-  return config.keys.at(key).get<int64_t>();
-}
-
 void check_vision(const PartConfig& config, const std::string& where) {
   const int64_t width = size_of(config, "hidden_size"),
                 heads = size_of(config, "num_attention_heads");
@@ -42,15 +38,6 @@ std::unique_ptr<Preprocessor> make_preprocessor(const PartConfig& config, const 
   settings.centre_crop = config.keys.value("resize", std::string()) == "crop";
   read_image_choices(config.keys, settings);
   return make_image_preprocessor(std::move(settings));
-}
-
-Key size_key(const char* name, const char* doc, int64_t value, double maximum = 1 << 20) {
-  return {.name = name,
-          .type = Key::Type::integer,
-          .doc = doc,
-          .default_value = value,
-          .minimum = 1,
-          .maximum = maximum};
 }
 
 Key resize_key() {

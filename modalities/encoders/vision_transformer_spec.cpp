@@ -11,10 +11,6 @@
 namespace veomni {
 namespace {
 
-int64_t size_of(const PartConfig& config, const char* key) {
-  return config.keys.at(key).get<int64_t>();
-}
-
 // A parameter and the tensor of the directory it is.
 struct Named {
   ParameterSpec parameter;

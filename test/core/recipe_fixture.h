@@ -15,6 +15,9 @@ namespace veomni::test {
 /// lacks. Once a process.
 void ensure_specs();
 
+/// Of a recipe that lies in /r, which holds nothing.
+Recipe parse(const std::string& text, const std::vector<std::string>& overrides = {});
+
 /// A folder of its own under the system's temporary folder, with data/book.txt, data/images.gz,
 /// data/labels.gz and data/customers.csv; removed at the end.
 class RecipeFolder {

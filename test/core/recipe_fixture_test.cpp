@@ -80,6 +80,11 @@ void ensure_specs() {
   (void)once;
 }
 
+Recipe parse(const std::string& text, const std::vector<std::string>& overrides) {
+  ensure_specs();
+  return parse_recipe(text, "/r/recipe.json", overrides);
+}
+
 RecipeFolder::RecipeFolder() {
   std::string name = (fs::temp_directory_path() / "veomni-recipe-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");

@@ -5,17 +5,13 @@
 
 using namespace veomni;
 using test::omni_recipe;
+using test::parse;
 using test::replaced;
 
 namespace {
 
 std::string with_groups(const std::string& groups) {
   return replaced(omni_recipe(), R"("steps": 300)", R"("steps": 300, "groups": )" + groups);
-}
-
-Recipe parse(const std::string& text, const std::vector<std::string>& overrides = {}) {
-  test::ensure_specs();
-  return parse_recipe(text, "/r/recipe.json", overrides);
 }
 
 bool named(const std::string& match, const std::string& parameter) {

@@ -7,15 +7,7 @@
 
 using namespace veomni;
 using test::config_error;
-
-namespace {
-
-Recipe parse(const std::string& text, const std::vector<std::string>& overrides = {}) {
-  test::ensure_specs();
-  return parse_recipe(text, "/r/recipe.json", overrides);
-}
-
-}  // namespace
+using test::parse;
 
 TEST_CASE("recipe: rope_scaling has transformers' keys, and lengths come from the model",
           "[core][recipe]") {

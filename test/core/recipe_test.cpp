@@ -13,16 +13,8 @@
 using namespace veomni;
 using test::config_error;
 using test::omni_recipe;
+using test::parse;
 using test::replaced;
-
-namespace {
-
-Recipe parse(const std::string& text, const std::vector<std::string>& overrides = {}) {
-  test::ensure_specs();
-  return parse_recipe(text, "/r/recipe.json", overrides);
-}
-
-}  // namespace
 
 TEST_CASE("recipe: values and defaults reach the struct", "[core][recipe]") {
   const Recipe recipe = parse(omni_recipe());
