@@ -139,11 +139,11 @@ StepInput StepLoader::from_counts(const std::vector<int64_t>& all, size_t micro_
 StepInput StepLoader::next() {
   const auto rows = read_rows();
   EncoderBalance::Step segments;
-  for (const auto& row : rows) segments.push_back(row.segments(recipe_));
   auto counts = local_counts(rows);
   const size_t lengths = counts.size();
   std::vector<int64_t> description;
   if (balance_) {  // how much each rank has to tell of its segments
+    for (const auto& row : rows) segments.push_back(row.segments(recipe_));
     description = balance_->describe(segments);
     counts.resize(lengths + static_cast<size_t>(group_.size()));
     counts[lengths + static_cast<size_t>(group_.rank())] = static_cast<int64_t>(description.size());
