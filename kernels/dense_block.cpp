@@ -31,7 +31,8 @@ std::pair<at::Tensor, at::Tensor> dense_block(const at::Tensor& sum, const at::T
                                               const DenseBlockWeights& weights,
                                               const at::Tensor& positions,
                                               const at::Tensor& cu_seqlens,
-                                              const AttentionShape& shape, double norm_eps) {
+                                              const AttentionShape& shape, double norm_eps,
+                                              const GradientHome& home) {
   check_input(kWhere, "sum", sum);
   TORCH_CHECK(has_dense_block(sum), kWhere, ": takes f32 [tokens ≥ ", kFewestRows,
               ", hidden] on the CPU, not ", sum.scalar_type(), " ", sum.sizes(), " on ",
@@ -50,7 +51,7 @@ std::pair<at::Tensor, at::Tensor> dense_block(const at::Tensor& sum, const at::T
   const int64_t ffn = weights.down.size(1);
   check_weight("down", weights.down, sum, {dim, ffn});
   check_weight("gate_up", weights.gate_up, sum, {2 * ffn, dim});
-  return cpu::dense_block(sum, branch, weights, positions, cu_seqlens, shape, norm_eps);
+  return cpu::dense_block(sum, branch, weights, positions, cu_seqlens, shape, norm_eps, home);
 }
 
 }  // namespace veomni::kernels

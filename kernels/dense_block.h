@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/attention.h"
+#include "kernels/gradient_home.h"
 
 namespace veomni::kernels {
 
@@ -29,13 +30,14 @@ bool has_dense_block(const at::Tensor& x);
 /// while they are in its caches, where separate operators stream every intermediate result through memory.
 ///
 /// sum [T, D]; branch [T, D] or undefined: the block's input is sum + branch. positions, cu_seqlens, shape: as in
-/// packed_attention; norm_eps is of both norms.
+/// packed_attention; norm_eps is of both norms. home: may be empty; asked for the matrices and the norms' weights.
 /// returns  {m, f} [T, D]: m = input + attention, f = feed_forward(m); the block's output is m + f.
 /// Memory kept for backward: as the separate operators keep. Throws c10::Error on any other shape or dtype.
 std::pair<at::Tensor, at::Tensor> dense_block(const at::Tensor& sum, const at::Tensor& branch,
                                               const DenseBlockWeights& weights,
                                               const at::Tensor& positions,
                                               const at::Tensor& cu_seqlens,
-                                              const AttentionShape& shape, double norm_eps);
+                                              const AttentionShape& shape, double norm_eps,
+                                              const GradientHome& home = {});
 
 }  // namespace veomni::kernels

@@ -28,12 +28,14 @@ struct Constants {
   DenseBlockShape shape;
   bool has_branch;
   std::vector<bool> has_weight;  ///< in the order of kWeights
+  GradientHome home;
 };
 
 struct Settings : torch::CustomClassHolder {
   DenseBlockShape shape;
   bool has_branch;
   std::vector<bool> has_weight;
+  GradientHome home;
   bool spent = false;  ///< backward has written over what forward kept
 };
 
@@ -61,7 +63,7 @@ DenseBlockWeights take_weights(Walk& walk, const std::vector<bool>& present) {
 }
 
 DenseBlockWanted wanted_weights(AutogradContext& ctx, const Settings& settings, size_t first) {
-  DenseBlockWanted wanted;
+  DenseBlockWanted wanted{.home = settings.home};
   for (size_t i = 0, input = first; i < settings.has_weight.size(); ++i) {
     if (!settings.has_weight[i] || !ctx.needs_input_grad(input++)) continue;
     if (kWeights[i] == &DenseBlockWeights::qkv) wanted.qkv = true;
@@ -93,6 +95,7 @@ struct DenseBlock : torch::autograd::Function<DenseBlock> {
     settings->shape = constants.shape;
     settings->has_branch = constants.has_branch;
     settings->has_weight = constants.has_weight;
+    settings->home = constants.home;
     ctx->saved_data["settings"] = c10::IValue::make_capsule(std::move(settings));
     ctx->set_materialize_grads(false);
     return {kept.middle, fed};
@@ -133,8 +136,9 @@ std::pair<at::Tensor, at::Tensor> dense_block(const at::Tensor& sum, const at::T
                                               const DenseBlockWeights& weights,
                                               const at::Tensor& positions,
                                               const at::Tensor& cu_seqlens,
-                                              const AttentionShape& shape, double norm_eps) {
-  Constants constants{{}, cu_seqlens, {shape, norm_eps}, branch.defined(), {}};
+                                              const AttentionShape& shape, double norm_eps,
+                                              const GradientHome& home) {
+  Constants constants{{}, cu_seqlens, {shape, norm_eps}, branch.defined(), {}, home};
   if (shape.rope_theta > 0) constants.table = rope_table(positions, cu_seqlens, shape);
   variable_list inputs{sum};
   if (branch.defined()) inputs.push_back(branch);

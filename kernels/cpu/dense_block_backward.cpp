@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 
 #include "kernels/cpu/dense_block_parts.h"
@@ -14,10 +15,8 @@ struct WeightGradient {
   at::Tensor gradient;
   PackedMatrix x;
 
-  WeightGradient(const at::Tensor& d_outputs, int64_t inputs)
-      : d_y(d_outputs),
-        gradient(at::empty({d_outputs.size(1), inputs}, at::kFloat)),
-        x(d_outputs.size(0), inputs) {}
+  WeightGradient(const at::Tensor& d_outputs, at::Tensor memory)
+      : d_y(d_outputs), gradient(std::move(memory)), x(d_outputs.size(0), gradient.size(1)) {}
   int64_t strips() const { return (gradient.size(0) + kStripRows - 1) / kStripRows; }
   void strip(int64_t s, float* scratch) const {
     const int64_t begin = s * kStripRows, rows = std::min(kStripRows, gradient.size(0) - begin);
@@ -46,11 +45,13 @@ class Backward {
         d_attended_(at::empty_like(kept.middle)),
         d_mixed_(at::empty_like(kept.mixed)),
         d_input_(at::empty_like(kept.middle)),
-        norm_shares_(at::zeros({2, pieces_.count(), sizes_.dim}, at::kFloat)) {
-    if (wanted.down) down_gradient_.emplace(d_fed, sizes_.ffn);
-    if (wanted.gate_up) gate_up_gradient_.emplace(d_gate_up_, sizes_.dim);
-    if (wanted.output) output_gradient_.emplace(d_attended_, sizes_.mixed);
-    if (wanted.qkv) qkv_gradient_.emplace(d_qkv_, sizes_.dim);
+        norm_shares_(at::empty({2, pieces_.count(), sizes_.dim}, at::kFloat)),
+        norm_gradients_{wanted.memory_for(weights.input_norm),
+                        wanted.memory_for(weights.post_norm)} {
+    if (wanted.down) down_gradient_.emplace(d_fed, wanted.memory_for(weights.down));
+    if (wanted.gate_up) gate_up_gradient_.emplace(d_gate_up_, wanted.memory_for(weights.gate_up));
+    if (wanted.output) output_gradient_.emplace(d_attended_, wanted.memory_for(weights.output));
+    if (wanted.qkv) qkv_gradient_.emplace(d_qkv_, wanted.memory_for(weights.qkv));
     attention.clear_rest(d_qkv_);
     attention_ = attention.args(shape.attention);
     attention_.out = kept.mixed.data_ptr();
@@ -75,7 +76,9 @@ class Backward {
       for (int64_t s = 0; s < (*gradient)->strips(); ++s) strips.emplace_back(&**gradient, s);
     }
     auto phases = input_phases(pack);
-    phases.push_back({static_cast<int64_t>(strips.size()), [&](int64_t i, float* room) {
+    const auto matrices = static_cast<int64_t>(strips.size());
+    phases.push_back({matrices + 2, [&](int64_t i, float* room) {
+                        if (i >= matrices) return sum_norm_shares(i - matrices);
                         const auto& [gradient, strip] = strips[static_cast<size_t>(i)];
                         gradient->strip(strip, room);
                       }});
@@ -87,13 +90,13 @@ class Backward {
       return weight.defined() ? head_shares_.select(1, which).sum(0) : at::Tensor();
     };
     return {d_input_,
-            {.input_norm = norm_shares_[0].sum(0),
+            {.input_norm = norm_gradients_[0],
              .qkv = gradient_of(qkv_gradient_),
              .qkv_bias = weights_.qkv_bias.defined() ? d_qkv_.sum(0) : at::Tensor(),
              .q_norm = head_norm(weights_.q_norm, 0),
              .k_norm = head_norm(weights_.k_norm, 1),
              .output = gradient_of(output_gradient_),
-             .post_norm = norm_shares_[1].sum(0),
+             .post_norm = norm_gradients_[1],
              .gate_up = gradient_of(gate_up_gradient_),
              .down = gradient_of(down_gradient_)}};
   }
@@ -126,6 +129,7 @@ class Backward {
   void before_attention(int64_t piece, float* scratch) const {
     const int64_t begin = pieces_.begin(piece), rows = pieces_.rows(piece);
     float *aside = scratch + kMatrixScratch, *again = aside + room();
+    prefetch(kept_.gate_up, begin, rows);
     down_.multiply(row(d_fed_, begin), sizes_.dim, 1, rows, aside, false, scratch);
     SwigluArgs swiglu;
     swiglu.width = sizes_.ffn;
@@ -135,6 +139,7 @@ class Backward {
     swiglu.y = down_gradient_ ? again : nullptr;
     loops().swiglu_backward(swiglu, 0, rows);
     if (down_gradient_) down_gradient_->x.pack_rows(again, begin, rows);
+    prefetch(kept_.middle, begin, rows);
     gate_up_.multiply(row(d_gate_up_, begin), 2 * sizes_.ffn, 1, rows, aside, false, scratch);
     norm_backward(1, piece, aside, again);
     prefetch(kept_.qkv, begin, rows);
@@ -168,8 +173,17 @@ class Backward {
     norm.d_x = row(which == 0 ? d_input_ : d_attended_, begin);
     norm.y = next ? again : nullptr;
     float* share = norm_shares_.data_ptr<float>() + (which * pieces_.count() + piece) * sizes_.dim;
+    std::fill_n(share, sizes_.dim, 0.f);
     loops().norm_backward(norm, 0, rows, share);
     if (next) next->x.pack_rows(again, begin, rows);
+  }
+
+  void sum_norm_shares(int64_t which) const {
+    float* sum = norm_gradients_[which].data_ptr<float>();
+    const float* share = norm_shares_.data_ptr<float>() + which * pieces_.count() * sizes_.dim;
+    std::copy_n(share, sizes_.dim, sum);
+    for (int64_t piece = 1; piece < pieces_.count(); ++piece)
+      for (int64_t i = 0; i < sizes_.dim; ++i) sum[i] += share[piece * sizes_.dim + i];
   }
 
   DenseBlockSizes sizes_;
@@ -182,13 +196,22 @@ class Backward {
   const at::Tensor &d_gate_up_, &d_qkv_;
   at::Tensor d_attended_, d_mixed_, d_input_;
   std::optional<WeightGradient> down_gradient_, gate_up_gradient_, output_gradient_, qkv_gradient_;
-  at::Tensor norm_shares_;  // [2, pieces, D]
-  at::Tensor head_shares_;  // [S K, 2, H]
+  at::Tensor norm_shares_;        // [2, pieces, D]
+  at::Tensor norm_gradients_[2];  // [D]
+  at::Tensor head_shares_;        // [S K, 2, H]
   AttentionArgs attention_;
   int64_t attention_scratch_ = 0;
 };
 
 }  // namespace
+
+at::Tensor DenseBlockWanted::memory_for(const at::Tensor& weight) const {
+  const at::Tensor memory = home ? home(weight) : at::Tensor();
+  TORCH_CHECK(!memory.defined() || (memory.sizes() == weight.sizes() && memory.is_contiguous()),
+              "dense_block: the gradient's memory must be shaped as its parameter, ",
+              weight.sizes());
+  return memory.defined() ? memory : at::empty_like(weight);
+}
 
 DenseBlockGradients dense_block_backward(const at::Tensor& d_middle, const at::Tensor& d_fed,
                                          const DenseBlockWeights& weights,

@@ -46,6 +46,10 @@ struct DenseBlockGradients {
 /// Which matrices' gradients are asked for; each is a product as large as one of forward.
 struct DenseBlockWanted {
   bool qkv = false, output = false, gate_up = false, down = false;
+  GradientHome home;
+
+  /// Memory for the gradient of a weight.
+  at::Tensor memory_for(const at::Tensor& weight) const;
 };
 
 /// d_middle [T, D] may be undefined; d_fed [T, D]. Gradients of matrices that are not wanted stay undefined.

@@ -27,7 +27,8 @@ std::pair<at::Tensor, at::Tensor> dense_block(const at::Tensor& sum, const at::T
                                               const DenseBlockWeights& weights,
                                               const at::Tensor& positions,
                                               const at::Tensor& cu_seqlens,
-                                              const AttentionShape& shape, double norm_eps);
+                                              const AttentionShape& shape, double norm_eps,
+                                              const GradientHome& home);
 at::Tensor embedding(const at::Tensor& weight, const at::Tensor& ids);
 
 }  // namespace veomni::kernels::cpu

@@ -108,11 +108,14 @@ void edge_tile(Product p, const float* a, const float* b, float* c, int64_t rows
   p.c_row = kPanel;
   p.add = false;
   tile<2>(p, a, b, aside);
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t n = 0; n < cols; ++n) {
-      const float value = aside[r * kPanel + n];
-      c[r * c_row + n] = add ? c[r * c_row + n] + value : value;
-    }
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = aside + r * kPanel;
+    float* to = c + r * c_row;
+    int64_t n = 0;
+    for (; n + kLanes <= cols; n += kLanes)
+      save(to + n, add ? load(to + n) + load(from + n) : load(from + n));
+    for (; n < cols; ++n) to[n] = add ? to[n] + from[n] : from[n];
+  }
 }
 
 /// Tiles [begin, end) of rows, of one block of depth.

@@ -84,8 +84,9 @@ Stream Block::fused(const UnitUse& weights, const Stream& in, const TokenRow& ro
       .post_norm = weights[at_.post_norm.weight],
       .gate_up = weights[at_.up.weight],
       .down = weights[at_.down.weight]};
-  const auto [middle, fed] = kernels::dense_block(
-      in.sum, in.branch, all, row.positions, row.cu_seqlens, attention_shape(), config_.norm_eps);
+  const auto [middle, fed] =
+      kernels::dense_block(in.sum, in.branch, all, row.positions, row.cu_seqlens, attention_shape(),
+                           config_.norm_eps, weights.gradient_home());
   return {middle, fed};
 }
 

@@ -44,7 +44,7 @@ struct Gather : Function<Gather> {
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     GatheredUnit& use = recall(context);
-    use.unit->add_gradients(gradients);
+    use.unit->add_gradients(gradients, std::exchange(use.full_gradient, at::Tensor()));
     use.release();
     return {at::Tensor(), at::Tensor()};
   }
@@ -77,7 +77,9 @@ struct Leave : Function<Leave> {
 }  // namespace
 
 GatheredUnit::GatheredUnit(std::shared_ptr<UnitState> its_unit)
-    : unit(std::move(its_unit)), flat(at::empty({0}, unit->gathered_options())) {}
+    : unit(std::move(its_unit)),
+      flat(at::empty({0}, unit->gathered_options())),
+      homes_given(unit->parameters.size()) {}
 
 GatheredUnit::~GatheredUnit() {
   if (filled) unit->filled_bytes -= static_cast<int64_t>(flat.storage().nbytes());
@@ -113,6 +115,17 @@ std::vector<at::Tensor> GatheredUnit::make_tensors() {
             .set_(flat.storage(), unit->layout.starts[i], shape, c10::contiguous_strides(shape)));
   }
   return tensors;
+}
+
+at::Tensor GatheredUnit::gradient_home(const at::Tensor& parameter) {
+  const bool reduced = unit->group.size() > 1 && unit->settings.reduce_each_micro_batch;
+  if (!reduced || unit->bf16) return {};
+  const auto index = unit->trained_at(parameter.const_data_ptr(), flat.storage().data());
+  if (!index || homes_given[*index]) return {};
+  homes_given[*index] = true;
+  if (!full_gradient.defined())
+    full_gradient = at::empty({unit->layout.trained}, unit->shard.gradient.options());
+  return unit->view(full_gradient, *index);
 }
 
 std::vector<at::Tensor> GatheredUnit::enter() {

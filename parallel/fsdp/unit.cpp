@@ -55,6 +55,7 @@ int64_t Unit::gathered_bytes() const {
 
 UnitUse Unit::enter() {
   UnitUse use;
+  use.unit_ = state_;
   if (state_->in_place) {
     use.tensors_ = state_->leaves;
     return use;
@@ -67,6 +68,12 @@ UnitUse Unit::enter() {
 std::vector<at::Tensor> UnitUse::leave(std::vector<at::Tensor> outputs) {
   const auto tensors = std::exchange(tensors_, {});
   return gathered_ ? gathered_->leave(outputs, tensors.back()) : outputs;
+}
+
+kernels::GradientHome UnitUse::gradient_home() const {
+  return [unit = unit_, gathered = gathered_](const at::Tensor& parameter) {
+    return gathered ? gathered->gradient_home(parameter) : unit->gradient_home(parameter);
+  };
 }
 
 void Unit::chain(const std::vector<Unit*>& units) {
@@ -104,6 +111,7 @@ void Unit::zero_gradient() {
   state_->drop_prefetched();
   state_->fresh = true;
   state_->written.assign(state_->written.size(), false);
+  state_->homes_given.assign(state_->homes_given.size(), false);
   for (at::Tensor& leaf : state_->leaves) leaf.mutable_grad().reset();
 }
 

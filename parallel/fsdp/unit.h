@@ -13,6 +13,7 @@
 #include "core/recipe/groups.h"
 #include "core/recipe/recipe.h"
 #include "core/train/parameters.h"
+#include "kernels/gradient_home.h"
 
 namespace veomni {
 
@@ -125,12 +126,15 @@ class UnitUse {
  public:
   /// Parameter i, in declaration order.
   const at::Tensor& operator[](size_t i) const { return tensors_[i]; }
+  /// In what becomes the unit's gradient. Undefined where it is not written but added, or in another dtype.
+  kernels::GradientHome gradient_home() const;
   std::vector<at::Tensor> leave(std::vector<at::Tensor> outputs);
   at::Tensor leave(const at::Tensor& output) { return leave(std::vector<at::Tensor>{output})[0]; }
 
  private:
   friend class Unit;
   std::vector<at::Tensor> tensors_;
+  std::shared_ptr<UnitState> unit_;
   std::shared_ptr<GatheredUnit> gathered_;  ///< null when parameters are used in place
 };
 

@@ -20,9 +20,11 @@ struct FlattenGradient : torch::autograd::PostAccumulateGradHook {
     const auto state = unit.lock();
     if (!state || state->written[index]) return;
     const at::NoGradGuard no_grad;
-    const at::Tensor flat = state->view(state->shard.gradient, index);
-    flat.copy_(parameter.grad());
-    parameter.mutable_grad() = flat;
+    const at::Tensor& flat = state->leaf_gradients[index];
+    if (parameter.grad().const_data_ptr() != flat.const_data_ptr()) {
+      flat.copy_(parameter.grad());
+      parameter.mutable_grad() = flat;
+    }
     state->written[index] = true;
     state->fresh = false;
   }
@@ -83,9 +85,12 @@ UnitState::UnitState(std::string its_name, std::vector<ParameterSpec> its_parame
 void UnitState::make_leaves() {
   if (!in_place || !leaves.empty()) return;
   written.assign(parameters.size(), false);
+  homes_given = written;
   for (size_t i = 0; i < parameters.size(); ++i) {
     leaves.push_back(view(shard.master, i).detach());
+    leaf_gradients.emplace_back();
     if (parameters[i].frozen) continue;
+    leaf_gradients.back() = view(shard.gradient, i);
     leaves.back().set_requires_grad(true);
     torch::autograd::impl::set_post_acc_grad_hooks(
         leaves.back(), std::make_unique<FlattenGradient>(weak_from_this(), i));
@@ -101,6 +106,20 @@ size_t UnitState::index_of(const std::string& parameter) const {
 
 at::Tensor UnitState::view(const at::Tensor& flat, size_t i) const {
   return flat.narrow(0, layout.starts[i], layout.counts[i]).view(parameters[i].held_shape());
+}
+
+std::optional<size_t> UnitState::trained_at(const void* address, const void* flat) const {
+  const auto offset = static_cast<const float*>(address) - static_cast<const float*>(flat);
+  for (size_t i = 0; i < parameters.size(); ++i)
+    if (layout.starts[i] == offset && !parameters[i].frozen) return i;
+  return std::nullopt;
+}
+
+at::Tensor UnitState::gradient_home(const at::Tensor& parameter) {
+  const auto index = trained_at(parameter.const_data_ptr(), shard.master.const_data_ptr());
+  if (!index || written[*index] || homes_given[*index]) return {};
+  homes_given[*index] = true;
+  return leaf_gradients[*index].detach();  // autograd takes over a tensor that nobody else holds
 }
 
 at::TensorOptions UnitState::gathered_options() const {
@@ -156,6 +175,7 @@ void UnitState::flatten(const std::vector<at::Tensor>& gradients, const at::Tens
     if (parameters[i].frozen) continue;
     const at::Tensor part = view(flat, i);
     if (gradients[i].defined()) {
+      if (gradients[i].const_data_ptr() == part.const_data_ptr()) continue;
       adds ? part.add_(gradients[i]) : part.copy_(gradients[i]);
     } else if (!adds) {
       part.zero_();
@@ -173,7 +193,7 @@ void UnitState::start_reduction(const at::Tensor& full, bool first) {
   pipeline->reductions.push_back({shared_from_this(), std::move(work), full, part, !first});
 }
 
-void UnitState::add_gradients(const std::vector<at::Tensor>& gradients) {
+void UnitState::add_gradients(const std::vector<at::Tensor>& gradients, at::Tensor full) {
   if (!trains()) return;
   const at::NoGradGuard no_grad;
   const bool first = std::exchange(fresh, false);
@@ -182,7 +202,7 @@ void UnitState::add_gradients(const std::vector<at::Tensor>& gradients) {
     if (first) unreduced = at::empty({layout.trained}, shard.gradient.options());
     return flatten(gradients, unreduced, !first);
   }
-  const at::Tensor full = at::empty({layout.trained}, shard.gradient.options());
+  if (!full.defined()) full = at::empty({layout.trained}, shard.gradient.options());
   flatten(gradients, full, false);
   start_reduction(full, first);
 }
@@ -202,7 +222,7 @@ void UnitState::complete_gradient() {
     return;
   }
   for (size_t i = 0; in_place && i < leaves.size(); ++i) {
-    if (!parameters[i].frozen && !written[i]) view(shard.gradient, i).zero_();
+    if (!parameters[i].frozen && !written[i]) leaf_gradients[i].zero_();
   }
 }
 

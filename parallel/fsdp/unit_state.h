@@ -6,6 +6,7 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,11 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   std::vector<std::unique_ptr<Work>> start_gather(const at::Tensor& flat, const at::Tensor& piece);
   bool trains() const { return layout.trained > 0; }
 
+  /// Of the trained parameters the one that begins at `address` of a flat f32 tensor at `flat`, or none.
+  std::optional<size_t> trained_at(const void* address, const void* flat) const;
+  /// In place: GradientHome.
+  at::Tensor gradient_home(const at::Tensor& parameter);
+
   /// Starts the gather of this unit unless one is under way.
   void prefetch();
   /// Of the units that follow in forward.
@@ -54,9 +60,9 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   void drop_prefetched();
 
   /// Adds one micro-batch's gradients by parameter (undefined: zero), starting their reduction over
-  /// the shard group.
-  void add_gradients(const std::vector<at::Tensor>& gradients);
-  /// Puts or adds them into a flat tensor [trained] of this rank.
+  /// the shard group. `full`: [trained] with some of them written already, or undefined.
+  void add_gradients(const std::vector<at::Tensor>& gradients, at::Tensor full);
+  /// Puts or adds them into a flat tensor [trained] of this rank; those that lie there already are left.
   void flatten(const std::vector<at::Tensor>& gradients, const at::Tensor& flat, bool adds) const;
   void start_reduction(const at::Tensor& full, bool first);
   /// Of gradients that waited for the end of the step.
@@ -76,10 +82,13 @@ struct UnitState : std::enable_shared_from_this<UnitState> {
   bool bf16, in_place;  ///< in_place: parameters alias the master, nothing is gathered
   Shard shard;
   std::vector<at::Tensor> leaves;  ///< in place: the parameters
+  std::vector<at::Tensor>
+      leaf_gradients;  ///< in place: their views of shard.gradient; undefined where frozen
   std::vector<bool>
-      written;        ///< in place: this step's gradient of the parameter is in the flat gradient
-  at::Tensor anchor;  ///< gives Gather a differentiable input
-  bool fresh = true;  ///< no gradient yet in this step
+      written;  ///< in place: this step's gradient of the parameter is in the flat gradient
+  std::vector<bool> homes_given;  ///< in place, likewise: it is being written there
+  at::Tensor anchor;              ///< gives Gather a differentiable input
+  bool fresh = true;              ///< no gradient yet in this step
   at::Tensor
       unreduced;  ///< [trained] whole gradients of this rank that wait for the end of the step
   std::shared_ptr<UnitPipeline> pipeline = std::make_shared<UnitPipeline>();
@@ -98,6 +107,8 @@ struct GatheredUnit : std::enable_shared_from_this<GatheredUnit> {
   void fill();
   void release();
   std::vector<at::Tensor> make_tensors();
+  /// GradientHome, in the tensor that is reduced over the shard group.
+  at::Tensor gradient_home(const at::Tensor& parameter);
   /// Gathers, differentiably in gradient mode: then the last tensor is the mark that leave takes.
   std::vector<at::Tensor> enter();
   /// The end of the unit's forward.
@@ -106,6 +117,8 @@ struct GatheredUnit : std::enable_shared_from_this<GatheredUnit> {
   std::shared_ptr<UnitState> unit;
   at::Tensor flat;  ///< owns the storage; its size says nothing
   bool filled = false;
+  at::Tensor full_gradient;              ///< [trained] once a home in it was asked for
+  std::vector<bool> homes_given;         ///< of each parameter
   std::weak_ptr<GatheredUnit> previous;  ///< left before this one in the same forward
 };
 

@@ -157,6 +157,41 @@ TEST_CASE("dense block: the same bits on one thread and on five", "[kernels][den
   }
 }
 
+TEST_CASE("dense block: gradients are written into the memory that is given for them",
+          "[kernels][dense_block]") {
+  const Case& c = kCases[1];
+  const Built built = build(c);
+  if (!kernels::has_dense_block(built.inputs[0])) return;
+  const Result without = evaluate(fused(c, built), built.inputs, at::kFloat);
+  Tensors leaves;
+  for (const at::Tensor& input : built.inputs) leaves.push_back(input.clone().requires_grad_());
+  const Arguments a = split(c, leaves);
+  std::vector<std::pair<const void*, at::Tensor>> given;
+  const auto home = [&](const at::Tensor& parameter) {
+    for (const auto& [address, memory] : given) CHECK(address != parameter.const_data_ptr());
+    return given
+        .emplace_back(parameter.const_data_ptr(),
+                      at::full_like(parameter, NAN, at::kFloat).detach())
+        .second.detach();
+  };
+  const auto [middle, fed] = kernels::dense_block(a.sum, a.branch, a.weights, built.positions,
+                                                  built.cu_seqlens, c.shape, kEpsilon, home);
+  const at::Tensor out = at::cat({middle, fed}, 1);
+  out.backward(values(out.sizes(), 99));
+  CHECK(given.size() == 6);  // four matrices, two norms
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    CHECK(leaves[i].grad().to(at::kDouble).equal(without.gradients[i]));
+    for (const auto& [address, memory] : given)
+      if (address == leaves[i].const_data_ptr())
+        CHECK(leaves[i].grad().const_data_ptr() == memory.const_data_ptr());
+  }
+  const auto wrong = [](const at::Tensor&) { return at::empty({1}); };
+  const auto [m, f] = kernels::dense_block(a.sum, a.branch, a.weights, built.positions,
+                                           built.cu_seqlens, c.shape, kEpsilon, wrong);
+  CHECK_THROWS_WITH(at::cat({m, f}, 1).sum().backward(),
+                    Catch::Contains("shaped as its parameter"));
+}
+
 TEST_CASE("dense block: one output used, frozen weights, nothing recorded",
           "[kernels][dense_block]") {
   const Case& c = kCases[2];
