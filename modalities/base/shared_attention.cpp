@@ -9,20 +9,17 @@ namespace veomni {
 
 at::Tensor shared_attention(const at::Tensor& x, const AttentionWeights& weights,
                             const TokenRow& row, const kernels::AttentionShape& shape) {
-  const int64_t q = shape.query_heads * shape.head_dim, kv = shape.key_value_heads * shape.head_dim;
-  const auto project = [&](int64_t first, int64_t count) {
-    return kernels::linear(
-        x, weights.qkv.narrow(0, first, count),
-        weights.bias.defined() ? weights.bias.narrow(0, first, count) : at::Tensor());
-  };
   HeadExchange exchange(*row.share, shape);
-  exchange.send_query(project(0, q));
-  exchange.send_key_value(project(q, kv));
-  exchange.send_key_value(project(q + kv, kv));
-  const auto mixed =
-      kernels::packed_attention(exchange.receive(), weights.q_norm, weights.k_norm, row.positions,
-                                row.cu_seqlens, exchange.local_shape());
-  return exchange.send_back(mixed);
+  const auto projections = exchange.by_group(weights.qkv);
+  std::vector<at::Tensor> biases(projections.size());
+  if (weights.bias.defined()) biases = exchange.by_group(weights.bias);
+  for (size_t i = 0; i < projections.size(); ++i)
+    exchange.send(kernels::linear(x, projections[i], biases[i]));
+  for (int64_t group = 0; group < exchange.groups(); ++group)
+    exchange.send_back(kernels::packed_attention(exchange.receive(), weights.q_norm, weights.k_norm,
+                                                 row.positions, row.cu_seqlens,
+                                                 exchange.local_shape()));
+  return exchange.finish();
 }
 
 }  // namespace veomni

@@ -61,16 +61,19 @@ TEST_CASE("bench: Ulysses attention of two ranks", "[.layers]") {
   const kernels::AttentionShape shape{
       .query_heads = kHeads, .key_value_heads = kHeads, .head_dim = kHeadDim};
   const auto bounds = at::arange(0, kTokens + 1, kSample, at::kInt);
-  const auto make = [&] { return at::randn({kTokens / 2, kHeads * kHeadDim}).requires_grad_(); };
-  const auto q = make(), k = make(), v = make();
-  for (const bool overlap : {false, true})
+  for (const bool overlap : {false, true}) {
+    std::vector<at::Tensor> projections;
     report(overlap ? "ulysses_overlap" : "ulysses", [&] {
       const TokenShare share{world, {kTokens / 2, kTokens / 2}, overlap};
       HeadExchange exchange(share, shape);
-      exchange.send_query(q);
-      exchange.send_key_value(k);
-      exchange.send_key_value(v);
-      return exchange.send_back(kernels::packed_attention(exchange.receive(), {}, {}, {}, bounds,
-                                                          exchange.local_shape()));
+      const int64_t width = kHeads * kHeadDim / exchange.groups();
+      while (static_cast<int64_t>(projections.size()) < 3 * exchange.groups())
+        projections.push_back(at::randn({kTokens / 2, width}).requires_grad_());
+      for (const auto& projection : projections) exchange.send(projection);
+      for (int64_t group = 0; group < exchange.groups(); ++group)
+        exchange.send_back(kernels::packed_attention(exchange.receive(), {}, {}, {}, bounds,
+                                                     exchange.local_shape()));
+      return exchange.finish();
     });
+  }
 }

@@ -111,23 +111,29 @@ Times times_of(const std::function<void(Communicator&)>& run) {
 
 }  // namespace
 
-TEST_CASE("overlap: Ulysses hides the exchange of each projection behind the next one",
-          "[parallel][overlap]") {
-  const auto attention = [](bool overlap) {
-    return [overlap](Communicator& link) {
-      const TokenShare share{link, {4, 4}, overlap};
-      const kernels::AttentionShape shape{.query_heads = 2, .key_value_heads = 2, .head_dim = 4};
-      auto x = at::ones({4, 8}).requires_grad_();
+TEST_CASE("overlap: Ulysses hides all but the result of its last heads", "[parallel][overlap]") {
+  // Attention with so many heads of its own on each rank.
+  const auto attention = [](int64_t heads, bool overlap) {
+    return [heads, overlap](Communicator& link) {
+      constexpr int64_t kTokens = HeadExchange::kGroupTokens;
+      const TokenShare share{link, {kTokens, kTokens}, overlap};
+      const kernels::AttentionShape shape{
+          .query_heads = 2 * heads, .key_value_heads = 2 * heads, .head_dim = 2};
       HeadExchange exchange(share, shape);
-      exchange.send_query(Computing::apply(x));
-      exchange.send_key_value(Computing::apply(x));
-      exchange.send_key_value(Computing::apply(x));
-      exchange.receive().sum().backward();
+      const int64_t groups = exchange.groups();
+      auto x = at::ones({kTokens, 4 * heads / groups}).requires_grad_();
+      for (int64_t i = 0; i < 3 * groups; ++i) exchange.send(Computing::apply(x));
+      for (int64_t i = 0; i < groups; ++i)
+        exchange.send_back(Computing::apply(exchange.receive()).narrow(1, 0, 2 * heads / groups));
+      exchange.finish().sum().backward();
     };
   };
-  // Three exchanges each way, in each direction one has nothing left to hide behind: two of six.
-  CHECK(times_of(attention(false)).hidden() == Approx(0).margin(1e-9));
-  CHECK(times_of(attention(true)).hidden() == Approx(2.0 / 3));
+  CHECK(times_of(attention(4, false)).hidden() == Approx(0).margin(1e-9));
+  // Three projections and a result each way, in 1, 2 or 4 groups. One group has also nothing to hide its last projection
+  // behind.
+  CHECK(times_of(attention(1, true)).hidden() == Approx(1.0 / 2).margin(1e-3));
+  CHECK(times_of(attention(2, true)).hidden() == Approx(7.0 / 8).margin(1e-3));
+  CHECK(times_of(attention(4, true)).hidden() == Approx(15.0 / 16).margin(1e-3));
 }
 
 TEST_CASE("overlap: experts hide all but the first part's way there and the last one's back",
