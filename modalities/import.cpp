@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 #include <string_view>
@@ -68,6 +69,7 @@ struct Stretch {
   const HuggingFacePiece* piece;
   Elements elements;  ///< of the piece
   float* out;
+  HuggingFaceWeights::FilePlace place;
 };
 
 /// What of `slice` lies in each piece, in stretches of a few huge pages: small enough to be dealt evenly, and no two threads
@@ -81,26 +83,36 @@ void add_stretches(const ShardSlice& slice, float* out, const std::vector<Huggin
     const int64_t end = std::min(slice.end, start + count);
     for (int64_t from = std::max(slice.begin, start), to = 0; from < end; from = to) {
       to = piece.transposed ? end : std::min(end, from + kMost);
-      stretches.push_back({&weights, &piece, {from - start, to - start}, out + from - slice.begin});
+      const Elements elements{from - start, to - start};
+      stretches.push_back(
+          {&weights, &piece, elements, out + from - slice.begin,
+           weights.place(name_in(weights, piece.tensor), piece.begin + elements.begin)});
     }
     start += count;
   }
 }
 
-/// Each thread has a run of its own, and while it reads one stretch the system fetches the next ones.
-void read_stretches(const std::vector<Stretch>& stretches) {
-  constexpr int64_t kAhead = 8;
-  const auto expect = [&](int64_t i) {
-    const auto& [weights, piece, elements, out] = stretches[static_cast<size_t>(i)];
+/// All threads go through the files together, from their beginnings to their ends, as disks like it; while they read, the
+/// system fetches the next stretches.
+void read_stretches(std::vector<Stretch>& stretches) {
+  std::sort(stretches.begin(), stretches.end(),
+            [](const Stretch& a, const Stretch& b) { return a.place < b.place; });
+  constexpr size_t kAhead = 8;
+  const auto expect = [&](size_t i) {
+    if (i >= stretches.size()) return;
+    const auto& [weights, piece, elements, out, place] = stretches[i];
     if (!piece->transposed)
       weights->expect(name_in(*weights, piece->tensor), piece->begin + elements.begin,
                       piece->begin + elements.end);
   };
-  at::parallel_for(0, static_cast<int64_t>(stretches.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < std::min(end, begin + kAhead); ++i) expect(i);
-    for (int64_t i = begin; i < end; ++i) {
-      if (i + kAhead < end) expect(i + kAhead);
-      const auto& [weights, piece, elements, out] = stretches[static_cast<size_t>(i)];
+  for (size_t i = 0; i < kAhead; ++i) expect(i);
+  std::atomic<size_t> next = 0;
+  const auto threads =
+      std::min<int64_t>(static_cast<int64_t>(stretches.size()), at::get_num_threads());
+  at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
+    for (size_t i = next++; i < stretches.size(); i = next++) {
+      expect(i + kAhead);
+      const auto& [weights, piece, elements, out, place] = stretches[i];
       read_piece(*weights, *piece, elements, out);
     }
   });

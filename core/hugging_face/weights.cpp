@@ -149,6 +149,13 @@ void HuggingFaceWeights::expect(const std::string& name, int64_t begin, int64_t 
               static_cast<uint64_t>((end - begin) * bytes));
 }
 
+HuggingFaceWeights::FilePlace HuggingFaceWeights::place(const std::string& name,
+                                                        int64_t element) const {
+  const auto& [file, tensor] = get(name);
+  return {file.path(),
+          file.offset(tensor) + static_cast<uint64_t>(element) * dtype_bytes(tensor.dtype)};
+}
+
 int64_t HuggingFaceWeights::bytes() const {
   int64_t sum = 0;
   for (const auto& [name, place] : tensors_) sum += static_cast<int64_t>(place.tensor.bytes);

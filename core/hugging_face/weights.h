@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/checkpoint/safetensors.h"
@@ -26,6 +27,9 @@ class HuggingFaceWeights {
   void read(const std::string& name, int64_t begin, int64_t end, float* out) const;
   /// Says that these elements will be read soon: the system may fetch them meanwhile.
   void expect(const std::string& name, int64_t begin, int64_t end) const;
+  /// Where an element begins: file and byte. Reading in this order is reading the files from their beginnings to their ends.
+  using FilePlace = std::pair<std::filesystem::path, uint64_t>;
+  FilePlace place(const std::string& name, int64_t element) const;
   std::vector<std::string> names() const;  ///< sorted
   int64_t bytes() const;                   ///< of all tensors, as they are stored
   const std::filesystem::path& directory() const { return directory_; }

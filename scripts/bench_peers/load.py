@@ -5,11 +5,14 @@
 Makes llama directories of random weights (fp32 and bf16, in one file and in several), has `veomni train` start from each
 (the program says how long it loaded; it is ended then), in turn with a read of the same files into fresh memory by one
 thread. Warm: the files are in the page cache; cold: they were dropped from it before (posix_fadvise).
+Before each of them memory is touched and freed: a virtual machine may give freed memory back to its host (virtio's
+free page reporting), and getting it again takes, by chance, up to seconds, of whoever needs it next.
 Memory: what a rank's resident memory grew by, at most, from the moment the model is built, against the f32 parameters
 that this rank keeps.
 """
 import argparse
 import json
+import mmap
 import os
 import pathlib
 import re
@@ -95,6 +98,15 @@ def drop_from_cache(files):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+def have_memory(gigabytes):
+    """Makes the host back so much free memory; it takes it away again some seconds later."""
+    size = int(gigabytes * 1e9) >> 21 << 21
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        for at in range(0, size, mmap.PAGESIZE):
+            memory[at] = 1
+
+
 def plain_read(files):
     start = time.perf_counter()
     for path in files:
@@ -142,6 +154,7 @@ def measure(folder, name, dtype, shards, settings):
                 for measured in (plain, loaded):
                     if cold:
                         drop_from_cache(files)
+                    have_memory(3 * gigabytes)
                     measured.append((plain_read(files),) if measured is plain else load(recipe, ranks, threads))
             if not cold:  # the first round warms
                 plain, loaded = plain[1:], loaded[1:]
