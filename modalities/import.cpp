@@ -92,26 +92,16 @@ void add_stretches(const ShardSlice& slice, float* out, const std::vector<Huggin
   }
 }
 
-/// All threads go through the files together, from their beginnings to their ends, as disks like it; while they read, the
-/// system fetches the next stretches.
+/// All threads go through the files together, from their beginnings to their ends: then the system's own reading ahead
+/// works, better than being told what will be needed.
 void read_stretches(std::vector<Stretch>& stretches) {
   std::sort(stretches.begin(), stretches.end(),
             [](const Stretch& a, const Stretch& b) { return a.place < b.place; });
-  constexpr size_t kAhead = 8;
-  const auto expect = [&](size_t i) {
-    if (i >= stretches.size()) return;
-    const auto& [weights, piece, elements, out, place] = stretches[i];
-    if (!piece->transposed)
-      weights->expect(name_in(*weights, piece->tensor), piece->begin + elements.begin,
-                      piece->begin + elements.end);
-  };
-  for (size_t i = 0; i < kAhead; ++i) expect(i);
   std::atomic<size_t> next = 0;
   const auto threads =
       std::min<int64_t>(static_cast<int64_t>(stretches.size()), at::get_num_threads());
   at::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
     for (size_t i = next++; i < stretches.size(); i = next++) {
-      expect(i + kAhead);
       const auto& [weights, piece, elements, out, place] = stretches[i];
       read_piece(*weights, *piece, elements, out);
     }

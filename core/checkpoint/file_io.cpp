@@ -143,11 +143,6 @@ void MappedFile::read(uint64_t offset, uint64_t count, void* out) const {
   }
 }
 
-void MappedFile::expect(uint64_t offset, uint64_t count) const {
-  (void)::posix_fadvise(descriptor(), static_cast<off_t>(offset), static_cast<off_t>(count),
-                        POSIX_FADV_WILLNEED);
-}
-
 bool path_exists(const fs::path& path) {
   std::error_code error;
   const bool result = fs::exists(path, error);

@@ -45,8 +45,6 @@ class MappedFile {
   /// file again, for the object's life. Thread-safe. Throws ConfigError when they cannot be read, or
   /// the file has changed its size.
   void read(uint64_t offset, uint64_t count, void* out) const;
-  /// Says that bytes [offset, offset + count) will be read soon, and returns while the system fetches them: a hint, never an error.
-  void expect(uint64_t offset, uint64_t count) const;
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), bytes_}; }
 
  private:

@@ -242,11 +242,6 @@ void SafetensorsFile::read(const SafetensorsTensor& tensor, uint64_t begin, uint
   state_->file.read(offset(tensor) + begin, bytes, out);
 }
 
-void SafetensorsFile::expect(const SafetensorsTensor& tensor, uint64_t begin,
-                             uint64_t bytes) const {
-  state_->file.expect(offset(tensor) + begin, bytes);
-}
-
 uint64_t SafetensorsFile::offset(const SafetensorsTensor& tensor) const {
   return static_cast<uint64_t>(static_cast<const std::byte*>(tensor.data) - state_->file.data());
 }

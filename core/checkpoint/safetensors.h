@@ -53,8 +53,6 @@ class SafetensorsFile {
   /// once costs no memory beside `out`. Thread-safe. Throws ConfigError when the file has become
   /// shorter.
   void read(const SafetensorsTensor& tensor, uint64_t begin, uint64_t bytes, void* out) const;
-  /// These bytes will be read soon (MappedFile::expect).
-  void expect(const SafetensorsTensor& tensor, uint64_t begin, uint64_t bytes) const;
   uint64_t offset(const SafetensorsTensor& tensor) const;  ///< of its first byte in the file
 
  private:

@@ -142,13 +142,6 @@ void HuggingFaceWeights::read(const std::string& name, int64_t begin, int64_t en
                     file.path().string(), file.offset(tensor), shown(name), tensor.dtype));
 }
 
-void HuggingFaceWeights::expect(const std::string& name, int64_t begin, int64_t end) const {
-  const auto& [file, tensor] = get(name);
-  const auto bytes = static_cast<int64_t>(dtype_bytes(tensor.dtype));
-  file.expect(tensor, static_cast<uint64_t>(begin * bytes),
-              static_cast<uint64_t>((end - begin) * bytes));
-}
-
 HuggingFaceWeights::FilePlace HuggingFaceWeights::place(const std::string& name,
                                                         int64_t element) const {
   const auto& [file, tensor] = get(name);

@@ -25,8 +25,6 @@ class HuggingFaceWeights {
   /// Elements [begin, end) of the flattened tensor as f32; only their bytes are read. F32, F16, BF16 and F64.
   /// Thread-safe.
   void read(const std::string& name, int64_t begin, int64_t end, float* out) const;
-  /// Says that these elements will be read soon: the system may fetch them meanwhile.
-  void expect(const std::string& name, int64_t begin, int64_t end) const;
   /// Where an element begins: file and byte. Reading in this order is reading the files from their beginnings to their ends.
   using FilePlace = std::pair<std::filesystem::path, uint64_t>;
   FilePlace place(const std::string& name, int64_t element) const;
