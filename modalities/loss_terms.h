@@ -38,7 +38,7 @@ class Objective {
   /// Makes `value` part of the graph with weight 0: its part then runs backward on this rank as on the others.
   void touch(const at::Tensor& value);
 
-  /// [] f32. `hidden` joins with weight 0, so that the base model always runs backward.
+  /// [] f32. `hidden` joins with weight 0, so that the base model always runs backward; undefined where it does anyway.
   at::Tensor total(const at::Tensor& hidden);
   at::Tensor sums() const { return sums_; }
 

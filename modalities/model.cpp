@@ -62,7 +62,9 @@ class OmniModel : public Model {
     Output out;
     if (options.use.text) decode_text(root, hidden, batch, objective, out);
     heads_->run(hidden, batch, pass, objective, out, options.use);
-    const auto leaving = root.leave(options.train ? objective.total(hidden) : hidden);
+    // Text, where any rank has some, is decoded by all and gives hidden its gradient.
+    const auto untouched = options.use.text ? at::Tensor() : hidden;
+    const auto leaving = root.leave(options.train ? objective.total(untouched) : hidden);
     if (options.train) out.objective = leaving;
     out.sums = objective.sums();
     return out;

@@ -111,10 +111,13 @@ void edge_tile(Product p, const float* a, const float* b, float* c, int64_t rows
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = aside + r * kPanel;
     float* to = c + r * c_row;
-    int64_t n = 0;
-    for (; n + kLanes <= cols; n += kLanes)
-      save(to + n, add ? load(to + n) + load(from + n) : load(from + n));
-    for (; n < cols; ++n) to[n] = add ? to[n] + from[n] : from[n];
+    if (add) {
+#pragma omp simd
+      for (int64_t n = 0; n < cols; ++n) to[n] += from[n];
+    } else {
+#pragma omp simd
+      for (int64_t n = 0; n < cols; ++n) to[n] = from[n];
+    }
   }
 }
 
