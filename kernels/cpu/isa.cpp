@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "kernels/cpu/amx.h"
 #include "kernels/cpu/generation_loops.h"
 
 namespace veomni::kernels {
@@ -42,6 +43,16 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vl");
 }
 
+bool has_amx() {
+  static const bool has = has_avx512() && amx::available();
+  return has;
+}
+
+Loops with_amx(Loops loops) {
+  amx::fill_matrix(loops);
+  return loops;
+}
+
 #define VEOMNI_FILL_GENERATION(isa)    \
   [] {                                 \
     GenerationLoops loops;             \
@@ -54,12 +65,13 @@ const Entry* entries() {
   static const Entry all[] = {
       {"sse2", [] { return true; }, VEOMNI_FILL(sse2), VEOMNI_FILL_GENERATION(sse2)},
       {"avx2", has_avx2, VEOMNI_FILL(avx2), VEOMNI_FILL_GENERATION(avx2)},
-      {"avx512", has_avx512, VEOMNI_FILL(avx512), VEOMNI_FILL_GENERATION(avx512)}};
+      {"avx512", has_avx512, VEOMNI_FILL(avx512), VEOMNI_FILL_GENERATION(avx512)},
+      {"amx", has_amx, with_amx(VEOMNI_FILL(avx512)), VEOMNI_FILL_GENERATION(avx512)}};
   return all;
 }
 #undef VEOMNI_FILL
 #undef VEOMNI_FILL_GENERATION
-constexpr int kEntries = 3;
+constexpr int kEntries = 4;
 
 const Entry* find(std::string_view name) {
   for (int i = 0; i < kEntries; ++i) {
@@ -69,8 +81,8 @@ const Entry* find(std::string_view name) {
                          "VEOMNI_ISA: this processor has no {}; leave the variable out", name);
     return &entry;
   }
-  throw DeviceError(
-      fmt::format("VEOMNI_ISA: unknown instruction set '{}'; known: sse2, avx2, avx512", name));
+  throw DeviceError(fmt::format(
+      "VEOMNI_ISA: unknown instruction set '{}'; known: sse2, avx2, avx512, amx", name));
 }
 
 const Entry* choose() {

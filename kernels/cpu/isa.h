@@ -14,7 +14,7 @@ namespace veomni::kernels {
 /// unsupported one.
 const Loops& loops();
 
-/// "sse2", "avx2" or "avx512": what loops() runs on.
+/// "sse2", "avx2", "avx512" or "amx" (AVX-512 with matrix products on the tile unit): what loops() runs on.
 std::string isa_name();
 
 /// What this machine can run, slowest first.

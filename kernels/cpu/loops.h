@@ -112,10 +112,11 @@ struct MatrixArgs {
   int64_t c_row = 0;
   int64_t rows = 0, cols = 0, depth = 0;
   bool add = false;
-  float* packed = nullptr;  ///< B in the order the products read it: depth · (cols in whole panels)
+  float* packed =
+      nullptr;  ///< B in the order the products read it: matrix_packed floats, 64-byte aligned
 };
 constexpr int64_t kMatrixDepth = 384;
-constexpr int64_t kMatrixScratch = 128 * kMatrixDepth + 1024;  ///< floats for one thread
+constexpr int64_t kMatrixScratch = 128 * kMatrixDepth * 3 / 2 + 1024;  ///< floats for one thread
 
 /// One table for each instruction set. Ranges [begin, end) are rows, tokens or elements: callers
 /// split them over threads.
@@ -139,8 +140,9 @@ struct Loops {
 
   /// Makes tiles [begin, end) of rows from `packed`; scratch holds kMatrixScratch floats. Null where LibTorch's products are faster.
   void (*matrix_rows)(const MatrixArgs&, int64_t begin, int64_t end, float* scratch) = nullptr;
-  int64_t matrix_tile = 0;   ///< rows of C made at a time
-  int64_t matrix_panel = 0;  ///< columns of C made at a time; `packed` has whole panels
+  int64_t matrix_tile = 0;  ///< rows of C made at a time
+  /// Floats of `packed`, by cols and depth.
+  int64_t (*matrix_packed)(const MatrixArgs&);
   /// Into how many pieces the filling of `packed` divides.
   int64_t (*matrix_pack_units)(const MatrixArgs&);
   void (*matrix_pack)(const MatrixArgs&, int64_t begin, int64_t end);

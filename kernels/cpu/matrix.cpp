@@ -68,8 +68,7 @@ MatrixArgs arguments(const at::Tensor& out, const at::Tensor& a, const at::Tenso
 
 void run(MatrixArgs args) {
   const Loops& table = loops();
-  const int64_t width = ceil_div(args.cols, table.matrix_panel) * table.matrix_panel;
-  const at::Tensor packed = at::empty({width * args.depth}, at::kFloat);
+  const at::Tensor packed = at::empty({table.matrix_packed(args)}, at::kFloat);
   args.packed = packed.mutable_data_ptr<float>();
   const int64_t units = table.matrix_pack_units(args);
   at::parallel_for(0, units, ceil_div(kPackGrain * units, packed.numel()),

@@ -46,6 +46,8 @@ void pack_panel(const MatrixArgs& m, int64_t n, int64_t k, int64_t depth, float*
   }
 }
 
+int64_t matrix_packed(const MatrixArgs& m) { return round_up(m.cols, kPanel) * m.depth; }
+
 constexpr int64_t kRowsAtOnce = 32;  // of B; divides kMatrixDepth
 
 int64_t matrix_pack_units(const MatrixArgs& m) {
@@ -161,7 +163,7 @@ void matrix_rows(const MatrixArgs& m, int64_t begin, int64_t end, float* scratch
 void fill_matrix(Loops& loops) {
   if (kLanes == 4) return;  // LibTorch's products use what the machine has, and are faster
   loops.matrix_tile = kTileRows;
-  loops.matrix_panel = kPanel;
+  loops.matrix_packed = matrix_packed;
   loops.matrix_pack_units = matrix_pack_units;
   loops.matrix_pack = matrix_pack;
   loops.matrix_pack_rows = matrix_pack_rows;

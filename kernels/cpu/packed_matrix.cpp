@@ -23,8 +23,7 @@ PackedMatrix::PackedMatrix(int64_t depth, int64_t cols) {
 
 void PackedMatrix::allocate() {
   args_.c_row = args_.cols;
-  const int64_t panel = loops().matrix_panel;
-  memory_ = at::empty({(args_.cols + panel - 1) / panel * panel * args_.depth}, at::kFloat);
+  memory_ = at::empty({loops().matrix_packed(args_)}, at::kFloat);
   args_.packed = memory_.mutable_data_ptr<float>();
 }
 
