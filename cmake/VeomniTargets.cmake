@@ -29,7 +29,7 @@ file(GLOB engine_sources CONFIGURE_DEPENDS
   core/train/*.cpp kernels/*.cpp kernels/cpu/*.cpp parallel/*.cpp parallel/comm/*.cpp parallel/fsdp/*.cpp parallel/sequence/*.cpp parallel/expert/*.cpp
   modalities/*.cpp modalities/*/*.cpp cmd/engine/*.cpp)
 # GCC 12's own header of these instructions warns of itself (its bug 105593).
-set_source_files_properties(kernels/cpu/amx_matrix.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+set_source_files_properties(kernels/cpu/amx_matrix.cpp kernels/cpu/amx_pack.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
   COMPILE_OPTIONS "-march=x86-64-v4;-mprefer-vector-width=512;-mamx-tile;-mamx-bf16;-O3;-Wno-uninitialized;-Wno-maybe-uninitialized")
 list(FILTER engine_sources EXCLUDE REGEX "_spec\\.cpp$|_loops\\.cpp$")
 add_library(veomni_engine SHARED ${engine_sources} ${cpu_kernel_objects})
