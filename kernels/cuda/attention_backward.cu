@@ -63,8 +63,8 @@ __global__ void __launch_bounds__(kAttentionThreads) query_kernel(VeomniAttentio
     for (int i = 0; i < kI; ++i) {
       for (int j = 0; j < kI; ++j) {
         const int query = tile.first + thread_y() + 16 * i, at = key + thread_x() + 16 * j;
-        s[i][j] = sees(a, tile, query, at)
-                      ? expf(s[i][j] - lse[i]) * (dp[i][j] - delta[i]) * scale : 0.0f;
+        s[i][j] = sees(a, tile, query, at) ? expf(s[i][j] - lse[i]) * (dp[i][j] - delta[i]) * scale
+                                           : 0.0f;
       }
     }
     store_square<kRows>(ds, s);
