@@ -109,9 +109,9 @@ std::string field_of(const char* file, const std::string& name) {
 
 std::string instruction_set() {
 #if defined(__x86_64__)
+  const bool tiles = field_of("/proc/cpuinfo", "flags").find(" amx_bf16") != std::string::npos;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"))
-    return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") ? "AVX-512, AMX"
-                                                                                    : "AVX-512";
+    return tiles ? "AVX-512, AMX" : "AVX-512";
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "AVX2";
   return "SSE2";
 #else
