@@ -5,9 +5,9 @@
 Makes llama directories of random weights (fp32 and bf16, in one file and in several), has `veomni train` start from each
 (the program says how long it loaded; it is ended then), in turn with a read of the same files into fresh memory by one
 thread. Warm: the files are in the page cache; cold: they were dropped from it before (posix_fadvise).
-Before each of them memory is touched and freed: a virtual machine may give freed memory back to its host (virtio's
-free page reporting), and getting it again takes, by chance, up to seconds, of whoever needs it next. Where the host takes
-it away faster than the program starts, medians show the host; the best round of each shows the program.
+Before each of them 3 GB are touched, and freed when the reading begins: a virtual machine may give freed memory back to
+its host (virtio's free page reporting), and getting it again takes, by chance, up to seconds, of whoever needs it next.
+Where that is not enough, medians show the host; the best round of each shows the program.
 Memory: what a rank's resident memory grew by, at most, from the moment the model is built, against the f32 parameters
 that this rank keeps.
 """
@@ -22,6 +22,7 @@ import signal
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 
 import numpy as np
@@ -99,16 +100,41 @@ def drop_from_cache(files):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def have_memory(gigabytes):
-    """Makes the host back so much free memory; it takes it away again some seconds later."""
-    size = int(gigabytes * 1e9) >> 21 << 21
-    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
-        memory.madvise(mmap.MADV_HUGEPAGE)
+class BackedMemory:
+    """Memory that the host backs: what is freed of it is what the system gives away next."""
+
+    def __init__(self, gigabytes):
+        size = int(gigabytes * 1e9) >> 21 << 21
+        self.memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.memory.madvise(mmap.MADV_HUGEPAGE)
         for at in range(0, size, mmap.PAGESIZE):
-            memory[at] = 1
+            self.memory[at] = 1
+
+    def free(self):
+        self.memory.close()
+
+    def free_when_loading(self, session, ranks):
+        """When the ranks have some 100 MB each: LibTorch alone takes 70."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and memory_of(session) < ranks * 100_000:
+            time.sleep(0.005)
+        self.free()
 
 
-def plain_read(files):
+def memory_of(session):
+    """kB of their own that the processes of a session have."""
+    total = 0
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(process.name)) == session:
+                total += int(re.search(r"RssAnon:\s+(\d+)", (process / "status").read_text())[1])
+        except (OSError, TypeError):  # it has ended
+            pass
+    return total
+
+
+def plain_read(files, backed):
+    backed.free()
     start = time.perf_counter()
     for path in files:
         memory = np.empty(path.stat().st_size, np.uint8)
@@ -119,7 +145,7 @@ def plain_read(files):
     return time.perf_counter() - start
 
 
-def load(recipe, ranks, threads):
+def load(recipe, ranks, threads, backed):
     """Seconds of loading, most MB that a rank took, MB of parameters it keeps."""
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads), OMPI_ALLOW_RUN_AS_ROOT="1",
                        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
@@ -128,6 +154,7 @@ def load(recipe, ranks, threads):
         command = ["mpirun", "--oversubscribe", "-n", str(ranks), *command]
     child = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              start_new_session=True)
+    threading.Thread(target=backed.free_when_loading, args=(child.pid, ranks)).start()
     said = []
     try:
         for line in child.stdout:
@@ -155,15 +182,16 @@ def measure(folder, name, dtype, shards, settings):
                 for measured in (plain, loaded):
                     if cold:
                         drop_from_cache(files)
-                    have_memory(3 * gigabytes)
-                    measured.append((plain_read(files),) if measured is plain else load(recipe, ranks, threads))
+                    backed = BackedMemory(3 * gigabytes)
+                    measured.append((plain_read(files, backed),) if measured is plain
+                                    else load(recipe, ranks, threads, backed))
             if not cold:  # the first round warms
                 plain, loaded = plain[1:], loaded[1:]
             a, b = (statistics.median(x[0] for x in measured) for measured in (plain, loaded))
-            memory, kept = max(x[1] for x in loaded), loaded[0][2]
+            most, kept = max(x[1] for x in loaded), loaded[0][2]
             best = min(x[0] for x in loaded) / min(x[0] for x in plain)
             print(f"| {name} | {gigabytes:.2f} | {ranks} | {'cold' if cold else 'warm'} | {a:.2f} | {b:.2f} | {b / a:.2f} "
-                  f"| {best:.2f} | {kept} | {memory - kept:+d} |", flush=True)
+                  f"| {best:.2f} | {kept} | {most - kept:+d} |", flush=True)
     shutil.rmtree(model)
 
 
