@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "kernels/cuda_call.h"
 #include "kernels/cuda_ops.h"
+#include "kernels/kept.h"
 
 namespace veomni::kernels::cuda {
 namespace {
@@ -71,22 +72,13 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     ctx->save_for_backward({qkv, input.q_weight, input.k_weight, input.positions, input.cu_seqlens,
                             result.out, result.lse, input.frequencies, result.state,
                             result.more_state});
-    const AttentionShape& s = input.shape;
-    ctx->saved_data["heads"] = std::vector<int64_t>{s.query_heads, s.key_value_heads, s.head_dim,
-                                                    s.causal ? 1 : 0, s.rotary_dims};
-    ctx->saved_data["numbers"] =
-        std::vector<double>{s.rope_theta, s.qk_norm_eps, s.rope_scaling.attention_factor};
+    keep(ctx, input.shape);
     return result.out;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
-    const auto heads = ctx->saved_data["heads"].toIntVector();
-    const auto numbers = ctx->saved_data["numbers"].toDoubleVector();
-    AttentionShape shape{heads[0],   heads[1],   heads[2], heads[3] != 0,
-                         numbers[0], numbers[1], heads[4]};
-    shape.rope_scaling.attention_factor = numbers[2];  // the rest is in the frequencies
-    const AttentionInputCuda input{saved[0], saved[1], saved[2], saved[3],
-                                   saved[4], shape,    saved[7]};
+    const AttentionInputCuda input{
+        saved[0], saved[1], saved[2], saved[3], saved[4], kept<AttentionShape>(ctx), saved[7]};
     const AttentionGradCuda grad = packed_attention_backward_cuda(
         grads[0].contiguous(), input, {saved[5], saved[6], saved[8], saved[9]});
     return {grad.qkv, grad.q_weight, grad.k_weight, at::Tensor()};

@@ -1,9 +1,10 @@
 #include "parallel/collectives.h"
 
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include <numeric>
+
+#include "kernels/kept.h"
 
 namespace veomni {
 
@@ -48,29 +49,17 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-struct Holder : torch::CustomClassHolder {
-  explicit Holder(std::shared_ptr<RowExchange::State> its_state) : state(std::move(its_state)) {}
-  std::shared_ptr<RowExchange::State> state;
-};
-
-void remember(AutogradContext* context, std::shared_ptr<RowExchange::State> state) {
-  context->saved_data["state"] =
-      c10::IValue::make_capsule(c10::make_intrusive<Holder>(std::move(state)));
-}
-
-RowExchange::State& recall(AutogradContext* context) {
-  return *static_cast<Holder&>(*context->saved_data["state"].toCapsule()).state;
-}
+using SharedState = std::shared_ptr<RowExchange::State>;
 
 struct Start : torch::autograd::Function<Start> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& rows,
-                            const std::shared_ptr<RowExchange::State>& state) {
-    remember(context, state);
+                            const SharedState& state) {
+    kernels::keep(context, state);
     return state->start(rows.contiguous(), false, state->work);
   }
   /// The gradients that Finish's backward has started to send.
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    RowExchange::State& state = recall(context);
+    RowExchange::State& state = *kernels::kept<SharedState>(context);
     (void)gradients;
     state.work_back->wait();
     state.work_back.reset();
@@ -80,14 +69,14 @@ struct Start : torch::autograd::Function<Start> {
 
 struct Finish : torch::autograd::Function<Finish> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& arriving,
-                            const std::shared_ptr<RowExchange::State>& state) {
-    remember(context, state);
+                            const SharedState& state) {
+    kernels::keep(context, state);
     state->work->wait();
     state->work.reset();
     return arriving.view_as(arriving);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    RowExchange::State& state = recall(context);
+    RowExchange::State& state = *kernels::kept<SharedState>(context);
     const at::Tensor& gradient = gradients[0];
     state.gradient = state.start(gradient.contiguous(), true, state.work_back);
     // What is on its way has the rows that were sent; the graph wants as many as arrived, and nobody reads them.

@@ -12,7 +12,9 @@ int main(int argc, char* argv[]) {
   Catch::Session session;
   if (const int code = session.applyCommandLine(argc, argv)) return code;
   const auto& wanted = session.configData().testsOrTags;
-  const bool gpu = std::find(wanted.begin(), wanted.end(), "[gpu]") != wanted.end();
+  const bool gpu = std::any_of(wanted.begin(), wanted.end(), [](const std::string& filter) {
+    return filter.find("[gpu]") != std::string::npos;
+  });
   if (gpu && veomni::find_gpus().gpus.empty()) {
     std::puts("SKIPPED: no GPU");
     return 77;

@@ -9,6 +9,7 @@
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/rope_table.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/kept.h"
 
 // T tokens, N query heads, K key-value heads, H head size, S samples
 
@@ -52,21 +53,13 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     run(loops().attention_forward, args, in);
     in.clear_rest(out);
     ctx->save_for_backward({qkv, q_weight, k_weight, cosine, sine, rows, cu_seqlens, out, softmax});
-    ctx->saved_data["heads"] = std::vector<int64_t>{shape.query_heads, shape.key_value_heads,
-                                                    shape.head_dim, shape.causal, shape.window};
-    ctx->saved_data["epsilon"] = shape.qk_norm_eps;
+    keep(ctx, shape);
     return out;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const auto saved = ctx->get_saved_variables();
-    const auto heads = ctx->saved_data["heads"].toIntVector();
-    const AttentionShape shape{.query_heads = heads[0],
-                               .key_value_heads = heads[1],
-                               .head_dim = heads[2],
-                               .causal = heads[3] != 0,
-                               .qk_norm_eps = ctx->saved_data["epsilon"].toDouble(),
-                               .window = heads[4]};
+    const auto& shape = kept<AttentionShape>(ctx);
     const AttentionInputs in{
         saved[0], as_float(saved[1]), as_float(saved[2]), saved[3], saved[4], saved[5], saved[6]};
     const at::Tensor d_out = gradients[0].contiguous();

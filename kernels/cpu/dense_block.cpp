@@ -4,6 +4,7 @@
 #include "kernels/cpu/dense_block_parts.h"
 #include "kernels/cpu/fused.h"
 #include "kernels/cpu/rope_table.h"
+#include "kernels/kept.h"
 
 namespace veomni::kernels::cpu {
 namespace {
@@ -31,7 +32,7 @@ struct Constants {
   GradientHome home;
 };
 
-struct Settings : torch::CustomClassHolder {
+struct Settings {
   DenseBlockShape shape;
   bool has_branch;
   std::vector<bool> has_weight;
@@ -91,19 +92,14 @@ struct DenseBlock : torch::autograd::Function<DenseBlock> {
     for (const auto member : kRope) saved.push_back(constants.table.*member);
     saved.push_back(constants.cu_seqlens);
     ctx->save_for_backward(saved);
-    auto settings = c10::make_intrusive<Settings>();
-    settings->shape = constants.shape;
-    settings->has_branch = constants.has_branch;
-    settings->has_weight = constants.has_weight;
-    settings->home = constants.home;
-    ctx->saved_data["settings"] = c10::IValue::make_capsule(std::move(settings));
+    keep(ctx,
+         Settings{constants.shape, constants.has_branch, constants.has_weight, constants.home});
     ctx->set_materialize_grads(false);
     return {kept.middle, fed};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    const auto capsule = ctx->saved_data["settings"].toCapsule();
-    auto& settings = static_cast<Settings&>(*capsule);
+    auto& settings = kept<Settings>(ctx);
     TORCH_CHECK(!std::exchange(settings.spent, true),
                 "dense_block: a second backward; the first one overwrote what forward kept");
     const auto saved = ctx->get_saved_variables();

@@ -1,6 +1,7 @@
 // Mechanism: autograd keeps tensors over a storage; the storage's memory is taken away after
 // forward and given back before backward. Only raw memory moves, so autograd's version counters
 // stand still.
+#include "kernels/kept.h"
 #include "parallel/fsdp/unit_state.h"
 
 namespace veomni {
@@ -10,19 +11,11 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-struct Handle : torch::CustomClassHolder {
-  explicit Handle(std::shared_ptr<GatheredUnit> its_use) : use(std::move(its_use)) {}
-  std::shared_ptr<GatheredUnit> use;
-};
+using Use = std::shared_ptr<GatheredUnit>;
 
-void remember(AutogradContext* context, std::shared_ptr<GatheredUnit> use) {
+void remember(AutogradContext* context, const Use& use) {
   context->set_materialize_grads(false);
-  context->saved_data["use"] =
-      c10::IValue::make_capsule(c10::make_intrusive<Handle>(std::move(use)));
-}
-
-GatheredUnit& recall(AutogradContext* context) {
-  return *static_cast<Handle&>(*context->saved_data["use"].toCapsule()).use;
+  kernels::keep(context, use);
 }
 
 /// Anchor → the unit's parameters and a mark, an empty tensor that Leave takes: so backward comes
@@ -30,8 +23,7 @@ GatheredUnit& recall(AutogradContext* context) {
 /// storage, which nobody needs any more: the engine runs nodes in the reverse order of their making,
 /// and all others of the unit were made after this one.
 struct Gather : Function<Gather> {
-  static variable_list forward(AutogradContext* context, const at::Tensor& anchor,
-                               const std::shared_ptr<GatheredUnit>& use) {
+  static variable_list forward(AutogradContext* context, const at::Tensor& anchor, const Use& use) {
     (void)anchor;
     remember(context, use);
     variable_list tensors = use->make_tensors(), frozen;
@@ -43,7 +35,7 @@ struct Gather : Function<Gather> {
     return tensors;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    GatheredUnit& use = recall(context);
+    GatheredUnit& use = *kernels::kept<Use>(context);
     use.unit->add_gradients(gradients, std::exchange(use.full_gradient, at::Tensor()));
     use.release();
     return {at::Tensor(), at::Tensor()};
@@ -53,15 +45,14 @@ struct Gather : Function<Gather> {
 /// Identity over everything that leaves the unit, and the mark; its backward runs before any other
 /// of the unit and gathers again.
 struct Leave : Function<Leave> {
-  static variable_list forward(AutogradContext* context, at::TensorList outputs,
-                               const std::shared_ptr<GatheredUnit>& use) {
+  static variable_list forward(AutogradContext* context, at::TensorList outputs, const Use& use) {
     remember(context, use);
     variable_list result;
     for (const at::Tensor& output : outputs) result.push_back(output.view_as(output));
     return result;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    GatheredUnit& use = recall(context);
+    GatheredUnit& use = *kernels::kept<Use>(context);
     use.unit->pipeline->last_left.reset();  // the next leave() begins a new forward
     use.fill();
     auto previous = use.previous.lock();

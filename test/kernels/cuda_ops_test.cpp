@@ -109,6 +109,8 @@ at::Tensor attention_of(const Tensors& in, const at::Tensor& positions, const at
     at::Tensor score = at::matmul(part(q), part(k).transpose(1, 2)) / std::sqrt(s.head_dim);
     const at::Tensor later = at::ones({count, count}, at::kBool).triu(1);
     if (s.causal) score = score.masked_fill(later, -INFINITY);
+    const at::Tensor before = at::ones({count, count}, at::kBool).tril(-s.window);
+    if (s.window > 0) score = score.masked_fill(before, -INFINITY);
     parts.push_back(at::matmul(at::softmax(score, 2), part(v)).transpose(0, 1).flatten(1));
   }
   const int64_t rest = tokens - begin[cu.numel() - 1];
@@ -118,6 +120,7 @@ at::Tensor attention_of(const Tensors& in, const at::Tensor& positions, const at
 
 struct Kind {
   bool causal, rope, norms;
+  int64_t window = 0;
 };
 
 }  // namespace
@@ -168,10 +171,12 @@ TEST_CASE("cuda ops: linear_cross_entropy matches ATen, with gradients", "[kerne
 TEST_CASE("cuda ops: packed attention matches ATen, with gradients", "[kernels][cuda]") {
   const Emulated kernels;
   if (!kernels) return;
-  const Kind kind = GENERATE(Kind{true, true, true}, Kind{false, false, false},
-                             Kind{true, true, false}, Kind{false, false, true});
+  const Kind kind =
+      GENERATE(Kind{true, true, true}, Kind{false, false, false}, Kind{true, true, false},
+               Kind{false, false, true}, Kind{true, true, false, 5}, Kind{true, true, true, 1});
   const bool causal = kind.causal, rope = kind.rope, norms = kind.norms;
   AttentionShape shape{4, 2, 16, causal, rope ? 1e4 : 0, 1e-6, norms ? 0 : 6};
+  shape.window = kind.window;
   if (!causal || !norms)  // the second sample of 38 is longer than the original length
     shape.rope_scaling = {.type = kernels::RopeScaling::Type::dynamic,
                           .factor = 2,

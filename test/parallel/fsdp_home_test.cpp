@@ -1,7 +1,6 @@
 // Operators that write gradients where the unit wants them: the same gradients as when they are copied there.
-#include <torch/csrc/autograd/custom_function.h>
-
 #include "fsdp_net.h"
+#include "kernels/kept.h"
 #include "parallel/comm/thread.h"
 #include "parallel/mesh.h"
 
@@ -13,24 +12,17 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-struct Home : torch::CustomClassHolder {
-  kernels::GradientHome ask;
-};
-
 /// x · weightᵀ whose backward asks for memory for the weight's gradient.
 struct HomeLinear : torch::autograd::Function<HomeLinear> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const kernels::GradientHome& home) {
-    auto holder = c10::make_intrusive<Home>();
-    holder->ask = home;
-    context->saved_data["home"] = c10::IValue::make_capsule(std::move(holder));
+    kernels::keep(context, home);
     context->save_for_backward({x, weight});
     return at::linear(x, weight);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    const auto capsule = context->saved_data["home"].toCapsule();
-    const auto& home = static_cast<Home&>(*capsule).ask;
+    const auto& home = kernels::kept<kernels::GradientHome>(context);
     at::Tensor memory = home ? home(saved[1]) : at::Tensor();
     if (!memory.defined()) memory = at::empty_like(saved[1]);
     at::mm_out(memory, gradients[0].t(), saved[0]);
