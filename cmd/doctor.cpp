@@ -38,6 +38,7 @@ std::string first_line_of(std::vector<std::string> command) {
   if (child == 0) {
     dup2(ends[1], STDOUT_FILENO);
     std::vector<char*> words;
+    words.reserve(command.size() + 1);
     for (std::string& word : command) words.push_back(word.data());
     words.push_back(nullptr);
     execvp(words[0], words.data());

@@ -24,6 +24,7 @@ class CommLedger {
  public:
   struct Key {
     std::string axis, unit, call;
+    // NOLINTNEXTLINE(modernize-use-nullptr): taken for a comparison with 0
     auto operator<=>(const Key&) const = default;
   };
 

@@ -13,9 +13,9 @@ LIBRARIES = {
     "CUDA": re.compile(r"(cuda|cublas|cudnn|curand|nvml|driver_types|nvToolsExt)[\w/]*\.h(pp)?$|cub/|thrust/"),
     "CLI11": re.compile(r"CLI/"),
 }
-# Headers that only the .cpp files of their own folder include, for LibTorch's own macros and types.
-PRIVATE_HEADERS = {"kernels/check.h", "kernels/cpu/parallel.h", "kernels/cuda_call.h", "parallel/comm/sum.h",
-                   "parallel/fsdp/unit_state.h"}
+# Headers that only .cpp files include, for LibTorch's own macros and types.
+PRIVATE_HEADERS = {"kernels/check.h", "kernels/cpu/parallel.h", "kernels/cuda_call.h", "kernels/kept.h",
+                   "parallel/comm/sum.h", "parallel/fsdp/unit_state.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
 WARN_LINES, MOST_LINES = 300, 400
 # Written so that this file does not match itself.

@@ -226,7 +226,7 @@ std::optional<fs::path> find_checkpoint(const fs::path& run, const std::string& 
   }
   const fs::path path(resume);
   if (is_checkpoint(path)) return path;
-  if (const auto found = newest(path / "checkpoints")) return found;
+  if (auto found = newest(path / "checkpoints")) return found;
   throw ConfigError(
       fmt::format("{} {}: is neither auto, a step, a checkpoint nor a run with one; {}", option,
                   in_quotes(resume), list_for_people(checkpoints)));

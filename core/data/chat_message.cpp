@@ -65,7 +65,7 @@ void add_part(const Json& part, const std::string& where, Json& message, Json& c
 std::string role_of(const Json& item, const std::string& where) {
   require<ConfigError>(item.contains("role") && item["role"].is_string(),
                        "{}: has no 'role'; give system, user, assistant or tool", where);
-  const auto role = item["role"].get<std::string>();
+  auto role = item["role"].get<std::string>();
   for (const char* known : {"system", "user", "assistant", "tool", "developer"})
     if (role == known) return role;
   throw ConfigError(fmt::format("{}.role: unknown role '{}'; use system, user, assistant or tool",

@@ -32,8 +32,10 @@ Json message(const char* role, const std::string& content) {
 
 Json tools_column(const Json& row, const std::string& name) {
   const Json* given = present(row, name);
-  if (given == nullptr || *given == "") return nullptr;
-  Json tools = given->is_string() ? parse_json(given->get_ref<const std::string&>(), name) : *given;
+  if (given == nullptr) return nullptr;
+  const auto* text = given->get_ptr<const std::string*>();
+  if (text != nullptr && text->empty()) return nullptr;
+  Json tools = text != nullptr ? parse_json(*text, name) : *given;
   require<ConfigError>(tools.is_array(), "{}: must be a list of tools, or its JSON text, not {}",
                        name, json_excerpt(*given));
   if (tools.empty()) return nullptr;

@@ -58,8 +58,8 @@ class Lane {
 
  private:
   struct Drawn {
-    int32_t source;
-    int64_t position;
+    int32_t source = 0;
+    int64_t position = 0;
     Sample sample;
     int64_t length() const { return static_cast<int64_t>(sample.ids.size()); }
   };

@@ -44,11 +44,12 @@ std::vector<float> resize_bilinear(const Image& image, int64_t height, int64_t w
   std::vector<float> narrow(static_cast<size_t>(image.height) * out_row, 0.0F);
   for (size_t y = 0; y < static_cast<size_t>(image.height); ++y)
     for (size_t x = 0; x < columns.size(); ++x)
-      for (size_t t = 0; t < columns[x].weights.size(); ++t)
+      for (size_t t = 0; t < columns[x].weights.size(); ++t) {
+        const size_t from = y * in_row + (static_cast<size_t>(columns[x].first) + t) * channels;
         for (size_t c = 0; c < channels; ++c)
           narrow[y * out_row + x * channels + c] +=
-              columns[x].weights[t] *
-              image.pixels[y * in_row + (static_cast<size_t>(columns[x].first) + t) * channels + c];
+              columns[x].weights[t] * static_cast<float>(image.pixels[from + c]);
+      }
   std::vector<float> result(rows.size() * out_row, 0.0F);
   for (size_t y = 0; y < rows.size(); ++y)
     for (size_t t = 0; t < rows[y].weights.size(); ++t) {
@@ -87,8 +88,10 @@ std::vector<FixedTaps> make_cubic_taps(int64_t input, int64_t output, Span span)
   std::vector<double> weights;
   for (int64_t o = 0; o < span.count; ++o) {
     const double centre = (static_cast<double>(span.begin + o) + 0.5) * scale;
+    // NOLINTBEGIN(bugprone-incorrect-roundings): towards zero, as Pillow does (Resample.c, precompute_coeffs)
     const auto first = std::max<int64_t>(0, static_cast<int64_t>(centre - support + 0.5));
     const auto last = std::min<int64_t>(input, static_cast<int64_t>(centre + support + 0.5));
+    // NOLINTEND(bugprone-incorrect-roundings)
     weights.clear();
     double sum = 0;
     for (int64_t i = first; i < last; ++i) {

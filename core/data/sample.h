@@ -21,8 +21,12 @@ inline constexpr int64_t kIgnore = -100;  ///< label of a position that trains n
 
 // Ids of the special tokens; `vocab` is Dataset::vocab_size().
 inline int64_t readout_token(int64_t vocab) { return vocab; }
-inline int64_t begin_token(int64_t vocab, int32_t encoder) { return vocab + 1 + 2 * encoder; }
-inline int64_t end_token(int64_t vocab, int32_t encoder) { return vocab + 2 + 2 * encoder; }
+inline int64_t begin_token(int64_t vocab, int32_t encoder) {
+  return vocab + 1 + int64_t{2} * encoder;
+}
+inline int64_t end_token(int64_t vocab, int32_t encoder) {
+  return vocab + 2 + int64_t{2} * encoder;
+}
 inline int64_t special_token_count(size_t encoders) {
   return 1 + 2 * static_cast<int64_t>(encoders);
 }

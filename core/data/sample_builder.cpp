@@ -7,6 +7,7 @@
 #include "core/data/text.h"
 #include "core/data/tokenizer.h"
 #include "core/error.h"
+#include "core/recipe/checks.h"
 
 namespace veomni {
 namespace {
@@ -51,10 +52,8 @@ int32_t part_index(const std::vector<PartConfig>& parts, const std::string& name
                    const std::string& where) {
   for (size_t i = 0; i < parts.size(); ++i)
     if (parts[i].name == name) return static_cast<int32_t>(i);
-  std::vector<std::string> names;
-  for (const auto& part : parts) names.push_back(part.name);
-  throw ConfigError(
-      fmt::format("{}: there is no part '{}'; known: {}", where, name, join_names(names)));
+  throw ConfigError(fmt::format("{}: there is no part '{}'; known: {}", where, name,
+                                join_names(part_names(parts))));
 }
 
 std::vector<std::string> needed_fields(const SourceConfig& config, const SampleContext& context) {

@@ -44,10 +44,10 @@ class SampleBuilder {
 
  private:
   struct Label {
-    int32_t head;
-    const TargetConfig* config;
-    const PartConfig* part;
-    const PartSpec* spec;
+    int32_t head = 0;
+    const TargetConfig* config = nullptr;
+    const PartConfig* part = nullptr;
+    const PartSpec* spec = nullptr;
     std::vector<std::string> positive, classes;
   };
 

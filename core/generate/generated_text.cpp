@@ -89,7 +89,7 @@ std::string GeneratedText::give(bool last) {
     }
   }
   if (!stopped_ && !last) end -= held;
-  const std::string piece = waiting_.substr(0, end);
+  std::string piece = waiting_.substr(0, end);
   waiting_.erase(0, stopped_ ? waiting_.size() : end);
   text_ += piece;
   return piece;

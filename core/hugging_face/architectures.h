@@ -8,9 +8,9 @@ namespace veomni {
 
 /// An architecture of transformers that our block computes, and the family of model.base it becomes.
 struct Architecture {
-  const char* model_type;
-  const char* family;
-  const char* name;           ///< the class that reads the directory
+  const char* model_type = "";
+  const char* family = "";
+  const char* name = "";      ///< the class that reads the directory
   double rope_theta = 10000;  ///< transformers' default
   double norm_eps = 1e-6;
   bool bias_key = true;  ///< attention_bias is read; otherwise it is what the family has

@@ -22,7 +22,7 @@ const Architecture& find_architecture(ConfigReader& reader) {
 }
 
 std::string read_activation(ConfigReader& reader, const char* key, const Family& family) {
-  const auto name = reader.text(key, family.hidden_act);
+  auto name = reader.text(key, family.hidden_act);
   const auto& known = activation_names();
   const bool swiglu = name == "silu" || name == "swish";
   if (std::find(known.begin(), known.end(), name) == known.end() ||

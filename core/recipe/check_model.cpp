@@ -150,6 +150,7 @@ const PartConfig* find_part(const std::vector<PartConfig>& parts, const std::str
 
 std::vector<std::string> part_names(const std::vector<PartConfig>& parts) {
   std::vector<std::string> names;
+  names.reserve(parts.size());
   for (const PartConfig& part : parts) names.push_back(part.name);
   return names;
 }

@@ -10,8 +10,8 @@ namespace veomni {
 
 /// Names are those of transformers' model_type.
 struct Family {
-  const char* name;
-  const char* doc;
+  const char* name = "";
+  const char* doc = "";
   bool layer_norm =
       false;              ///< LayerNorm with bias (key layer_norm_eps), else RMSNorm (rms_norm_eps)
   bool gated_mlp = true;  ///< down(act(gate) · up), else down(act(up))

@@ -19,7 +19,14 @@ namespace veomni {
 class Preprocessor;  // core/data/preprocessor.h
 struct BaseConfig;   // core/recipe/recipe.h
 
-struct Variant;
+struct Key;
+
+/// One value of a key's `variant_key`, and the keys that come with it.
+struct Variant {
+  std::string name;
+  std::string doc;
+  std::vector<Key> keys;
+};
 
 /// One key of a JSON object in a recipe. The same table drives the reader, its errors, defaults and
 /// the JSON Schema.
@@ -49,12 +56,6 @@ struct Key {
   std::string instead = {};                       ///< what to do instead of a reserved key or value
 };
 
-/// One value of a key's `variant_key`, and the keys that come with it.
-struct Variant {
-  std::string name;
-  std::string doc;
-  std::vector<Key> keys;
-};
 using Keys = std::vector<Key>;
 
 /// Sizes of the base model that a part may need to describe itself.

@@ -24,12 +24,13 @@ Key step_count(const std::string& name, const std::string& doc, Json value, doub
           .maximum = 1e12};
 }
 
-Key choice(const std::string& name, const std::string& doc, std::vector<std::string> choices) {
+Key choice(const std::string& name, const std::string& doc,
+           const std::vector<std::string>& choices) {
   return {.name = name,
           .type = Type::string,
           .doc = doc,
           .default_value = choices.front(),
-          .choices = std::move(choices)};
+          .choices = choices};
 }
 
 Key optimizer_key() {

@@ -205,6 +205,7 @@ Value Interpreter::slice(const Node& node) {
 
 std::vector<Value> Interpreter::evaluate_all(const std::vector<const Node*>& nodes) {
   std::vector<Value> values;
+  values.reserve(nodes.size());
   for (const Node* node : nodes) values.push_back(evaluate(*node));
   return values;
 }

@@ -36,7 +36,7 @@ void Interpreter::set(std::string_view name, const Value& value) {
     item.second = value;
     return;
   }
-  heap_.take(sizeof(Value) + sizeof name);
+  heap_.take(sizeof(Value) + sizeof(std::string_view));
   scope_->names.emplace_back(name, value);
 }
 
@@ -208,7 +208,7 @@ void Interpreter::assign_member(const std::string& space, const std::string& nam
     item.second = value;
     return;
   }
-  heap_.take(sizeof(Value) + name.size() + sizeof name);
+  heap_.take(sizeof(Value) + name.size() + sizeof(std::string_view));
   there->items.emplace_back(name, value);
 }
 

@@ -52,13 +52,12 @@ struct Value {
     bool boolean;
     int64_t integer;
     double real;
-    const Text* text;  ///< of undefined: what is missing, or null
+    const Text* text = nullptr;  ///< of undefined: what is missing, or null
     const Sequence* sequence;
     const Mapping* mapping;
     Object* object;
   };
 
-  Value() : text(nullptr) {}
   static Value none() { return of(Kind::none); }
   static Value of(bool value) {
     Value made = of(Kind::boolean);

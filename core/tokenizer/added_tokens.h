@@ -3,6 +3,7 @@
 // file, for example `<|im_end|>`.
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -43,7 +44,7 @@ class TokenFinder {
   Match find(std::string_view text, size_t from) const;
   static bool widen(std::string_view text, size_t from, Match& match);
 
-  std::vector<Pattern> by_first_byte_[256];  // longest first
+  std::array<std::vector<Pattern>, 256> by_first_byte_;  // longest first
   bool any_ = false;
 };
 

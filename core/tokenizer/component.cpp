@@ -78,7 +78,7 @@ std::string component_type(const FileJson& json, const std::string& where) {
 
 std::string one_character(Component& component, const std::string& key,
                           const std::string& fallback) {
-  const std::string text = component.text(key, fallback);
+  std::string text = component.text(key, fallback);
   if (text.empty() || code_point_bytes(text[0]) != text.size())
     component.refuse(fmt::format("{} '{}' is not one character", key, shown(text)), "give one");
   return text;

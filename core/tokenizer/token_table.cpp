@@ -25,6 +25,7 @@ const std::string* TokenTable::token(int64_t id) const {
 
 std::optional<std::vector<int32_t>> byte_tokens(const TokenTable& tokens) {
   std::vector<int32_t> ids;
+  ids.reserve(256);
   for (int byte = 0; byte < 256; ++byte)
     ids.push_back(tokens.find(fmt::format("<0x{:02X}>", byte)));
   for (const int32_t id : ids)

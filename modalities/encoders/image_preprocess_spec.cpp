@@ -80,7 +80,7 @@ class ImagePreprocessor : public Preprocessor {
   }
 
   void add(const Image& image, uint64_t seed, PartInput& input) const {
-    const Canvas canvas = fit(convert(image));
+    const Canvas canvas = fitted(convert(image));
     const int64_t rows = patches_along(canvas.height);
     const int64_t columns = patches_along(canvas.width);
     append_patches(canvas, draw_move(canvas, seed), std::get<0>(input.arrays[0].data));
@@ -116,7 +116,7 @@ class ImagePreprocessor : public Preprocessor {
                           {(height - side) / 2, (width - side) / 2, side, side});
   }
 
-  Canvas fit(const Image& image) const {
+  Canvas fitted(const Image& image) const {
     int64_t height = settings_.height > 0 ? settings_.height : image.height;
     int64_t width = settings_.width > 0 ? settings_.width : image.width;
     if (settings_.height == 0) shrink(height, width);

@@ -109,8 +109,8 @@ Keys preprocess_keys() {
     return Key{
         .name = name, .type = Key::Type::integer, .doc = doc, .minimum = 0, .maximum = 1 << 24};
   };
-  const auto channel = [](const char* name, const char* doc, std::vector<double> value) {
-    return Key{.name = name, .type = Key::Type::any, .doc = doc, .default_value = std::move(value)};
+  const auto channel = [](const char* name, const char* doc, const std::vector<double>& value) {
+    return Key{.name = name, .type = Key::Type::any, .doc = doc, .default_value = value};
   };
   return {
       size_key("min_pixels", "smaller images are enlarged", 3136, 1 << 30),
@@ -130,7 +130,8 @@ Keys preprocess_keys() {
 }
 
 Json area(ConfigReader& reader, const char* own, const char* of_size) {
-  const Json size = reader.get("size"), value = reader.get(own);
+  const Json size = reader.get("size");
+  Json value = reader.get(own);
   if (!value.is_null()) return value;
   return size.is_object() ? size.value(of_size, Json(nullptr)) : Json(nullptr);
 }

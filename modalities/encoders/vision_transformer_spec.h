@@ -46,7 +46,8 @@ int64_t vision_tokens(const PartConfig& config);
 struct VisionRoot {
   static constexpr size_t kAbsent = BlockParameters::kAbsent;
   using Place = BlockParameters::Place;
-  size_t patch, patch_bias, class_token, positions, projector, probe;
+  size_t patch = kAbsent, patch_bias = kAbsent, class_token = kAbsent, positions = kAbsent,
+         projector = kAbsent, probe = kAbsent;
   Place pre_norm, norm, in_proj, out_proj, head_norm, fc1, fc2;
 };
 VisionRoot vision_root(const UnitSpec& root);

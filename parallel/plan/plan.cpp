@@ -34,7 +34,7 @@ Plan make_plan(const Recipe& recipe, int world) {
   plan.mesh = MeshShape{static_cast<int>(wanted.replicate), static_cast<int>(wanted.shard),
                         static_cast<int>(wanted.sequence), static_cast<int>(wanted.expert)}
                   .resolve(world);
-  const int64_t readers = plan.mesh.replicate * plan.mesh.shard;
+  const int64_t readers = int64_t{plan.mesh.replicate} * plan.mesh.shard;
   const int64_t lanes = (recipe.train.packs + readers - 1) / readers;
   const int64_t fitting = std::max<int64_t>(1, kMicroBatchTokens / recipe.train.pack_tokens);
   // A pack's own routing fractions need the pack for itself.
