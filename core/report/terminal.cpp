@@ -1,5 +1,6 @@
 #include "core/report/terminal.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -7,7 +8,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
-#include <optional>
 #include <vector>
 
 #include "core/error.h"
@@ -29,22 +29,25 @@ int64_t integer(const Json& object, const char* key) {
   return found != object.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
 }
 
-/// Columns that the parent of ranks found (cmd/ranks.cpp): mpirun gives ranks a terminal of its own. Empty: no parent.
-std::optional<size_t> parent_columns() {
-  const char* columns = std::getenv("VEOMNI_TERMINAL");
-  if (columns == nullptr) return {};
-  return static_cast<size_t>(std::max(0, std::atoi(columns)));
-}
-
-bool is_terminal(FILE* out) {
-  const auto columns = parent_columns();
-  return columns ? *columns > 0 : ::isatty(::fileno(out)) == 1;
-}
-
-size_t terminal_columns(FILE* out) {
-  if (const auto columns = parent_columns(); columns && *columns > 0) return *columns;
+/// Of the terminal that `file` is; 0: it is none.
+size_t columns_of(int file) {
+  if (::isatty(file) != 1) return 0;
   winsize size{};
-  return ::ioctl(::fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+  return ::ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+/// Of the terminal on which `out` ends; 0: on none. mpirun gives ranks a terminal of its own, whatever becomes of what it
+/// reads there. That is known to who started mpirun (cmd/ranks.cpp), or else to mpirun, the parent of the ranks of its machine.
+size_t terminal_columns(FILE* out) {
+  const char* told = std::getenv("VEOMNI_TERMINAL");
+  if (told != nullptr) return static_cast<size_t>(std::max(0, std::atoi(told)));
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) return columns_of(::fileno(out));
+  const auto path = fmt::format("/proc/{}/fd/{}", ::getppid(), ::fileno(out));
+  const int file = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (file < 0) return 0;
+  const size_t columns = columns_of(file);
+  ::close(file);
+  return columns;
 }
 
 size_t code_points(const std::string& text) {
@@ -118,7 +121,7 @@ std::string cut_to(const std::string& text, size_t columns) {
 }
 
 Terminal::Terminal(FILE* out, int64_t last_step)
-    : out_(out), is_terminal_(is_terminal(out)), last_step_(last_step) {}
+    : out_(out), is_terminal_(terminal_columns(out) > 0), last_step_(last_step) {}
 
 void Terminal::step(const Json& metrics) {
   const auto now = Clock::now();
@@ -143,7 +146,8 @@ void Terminal::draw() {
                                         : 0;
   auto text = progress_line(last_, last_step_, eta);
   if (is_terminal_) {
-    text = "\r" + cut_to(text, terminal_columns(out_) - 1) + "\x1b[K";
+    const size_t columns = std::max<size_t>(1, terminal_columns(out_));
+    text = "\r" + cut_to(text, columns - 1) + "\x1b[K";
   } else {
     text += '\n';
   }
