@@ -136,9 +136,7 @@ class OmniModel : public Model {
     context_.world->all_reduce(all);
     expert_loads_ = all;
     const auto choices = all.sum(1, true).clamp_min(1);
-    if (auto& bias = transformer_.router_bias(); bias.defined())
-      bias.add_((all.mean(1, true) - all).sign().to(bias.options()),
-                recipe_.base.router_bias_update_rate);
+    transformer_.move_router_bias(all);
     transformer_.expert_fractions().copy_(all / choices *
                                           static_cast<double>(recipe_.base.num_experts_per_tok));
   }

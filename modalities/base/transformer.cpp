@@ -2,15 +2,21 @@
 
 #include <ATen/ATen.h>
 
+#include "core/recipe/groups.h"
+
 namespace veomni {
 
 Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& units,
                          ParallelContext& context)
     : base_(base) {
+  std::vector<double> bias_rates;
   for (const auto& unit : units) {
     if (!unit.attends) continue;  // experts: the block makes them
-    const auto layer = static_cast<int64_t>(blocks_.size());
-    blocks_.push_back(std::make_unique<Block>(unit, block_config(base, layer), context));
+    const auto config = block_config(base, static_cast<int64_t>(blocks_.size()));
+    blocks_.push_back(std::make_unique<Block>(unit, config, context));
+    if (config.num_experts == 0) continue;
+    const auto& router = unit.parameters[block_parameters(config).router];
+    bias_rates.push_back(is_frozen(context.groups, router.name) ? 0 : base.router_bias_update_rate);
   }
   if (base.num_experts > 0) {
     const std::vector<int64_t> shape{base.num_hidden_layers, base.num_experts};
@@ -21,11 +27,20 @@ Transformer::Transformer(const BaseConfig& base, const std::vector<UnitSpec>& un
         static_cast<double>(base.num_experts_per_tok) / static_cast<double>(base.num_experts),
         at::TensorOptions(device).dtype(at::kFloat));
     counts_ = at::zeros(shape, at::TensorOptions(device).dtype(at::kDouble));
-    if (base.router_bias_update_rate > 0) router_bias_ = at::zeros_like(fractions_);
+    if (base.router_bias_update_rate > 0) {
+      router_bias_ = at::zeros_like(fractions_);
+      router_bias_rates_ = at::tensor(bias_rates, fractions_.options()).unsqueeze(1);
+    }
   }
 }
 
 std::vector<Unit*> Transformer::units() { return units_of(blocks_); }
+
+void Transformer::move_router_bias(const at::Tensor& loads) {
+  if (!router_bias_.defined()) return;
+  const auto towards = (loads.mean(1, true) - loads).sign();
+  router_bias_.add_(towards.to(router_bias_.options()) * router_bias_rates_);
+}
 
 RoutingSums Transformer::sum_routing(const std::vector<Routing>& routing,
                                      const TokenRow& row) const {

@@ -31,7 +31,10 @@ class Transformer {
   /// [L, E] f32: the fractions of choices of the last step, uniform at first (design: section 8). Undefined when dense.
   at::Tensor& expert_fractions() { return fractions_; }
   /// [L, E] f32, RouterInput::bias of each layer, 0 at first. Undefined without router_bias_update_rate.
-  at::Tensor& router_bias() { return router_bias_; }
+  const at::Tensor& router_bias() const { return router_bias_; }
+  /// Once a step, with the choices of all ranks, loads [L, E] f64: each bias goes by its rate towards an even load
+  /// (arXiv:2408.15664, algorithm 1). A frozen router's stays, as the router does.
+  void move_router_bias(const at::Tensor& loads);
   /// Choices of this step so far on this rank, [L, E] f64; finish_step sums them over ranks into the fractions.
   at::Tensor& expert_counts() { return counts_; }
 
@@ -41,6 +44,7 @@ class Transformer {
   BaseConfig base_;
   Blocks blocks_;
   at::Tensor fractions_, counts_, router_bias_;
+  at::Tensor router_bias_rates_;  ///< [L, 1] f32
 };
 
 }  // namespace veomni

@@ -156,6 +156,18 @@ TEST_CASE("router: the bias moves by its rate towards an even load, and resumes 
   CHECK(saved_bias(folder / "whole", 6).equal(saved_bias(folder / "resumed", 6)));
 }
 
+TEST_CASE("router: a frozen router keeps its bias too", "[modalities][router]") {
+  const TempDir folder;
+  const auto recipe = write_moe_recipe(folder.path());
+  run_recipe(recipe, {.overrides = without_loss(
+                          {"train.steps=3", "output=frozen", "checkpoint.every=1",
+                           std::string(kBase) + "router_bias_update_rate=0.25",
+                           R"(train.groups=[{"match":"*.layers.0.mlp.gate.*","frozen":true}])"})});
+  const auto bias = saved_bias(folder / "frozen", 3);
+  CHECK(bias[0].equal(at::zeros({4})));
+  CHECK_FALSE(bias[1].equal(at::zeros({4})));
+}
+
 TEST_CASE("router: with the bias experts are busier alike than without", "[modalities][router]") {
   const TempDir folder;
   const auto recipe = write_moe_recipe(folder.path());
