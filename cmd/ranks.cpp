@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,17 +65,8 @@ class StatusFile {
   std::string path_;
 };
 
-/// Columns of the terminal that standard output is; 0: no terminal.
-int terminal_columns() {
-  winsize size{};
-  if (isatty(STDOUT_FILENO) == 0) return 0;
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
 void set_environment(const StatusFile& status, int ranks, int cores) {
   setenv("VEOMNI_STATUS_FILE", status.path().c_str(), 1);
-  // Ranks write to a terminal of mpirun's own, whatever standard output is.
-  setenv("VEOMNI_TERMINAL", std::to_string(terminal_columns()).c_str(), 1);
   setenv("OMP_NUM_THREADS", std::to_string(std::max(1, cores / ranks)).c_str(), 0);
   if (geteuid() == 0) {
     setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);

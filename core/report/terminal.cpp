@@ -37,10 +37,8 @@ size_t columns_of(int file) {
 }
 
 /// Of the terminal on which `out` ends; 0: on none. mpirun gives ranks a terminal of its own, whatever becomes of what it
-/// reads there. That is known to who started mpirun (cmd/ranks.cpp), or else to mpirun, the parent of the ranks of its machine.
+/// reads there: what counts is the output of mpirun itself, the parent of the ranks of its machine.
 size_t terminal_columns(FILE* out) {
-  const char* told = std::getenv("VEOMNI_TERMINAL");
-  if (told != nullptr) return static_cast<size_t>(std::max(0, std::atoi(told)));
   if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) return columns_of(::fileno(out));
   const auto path = fmt::format("/proc/{}/fd/{}", ::getppid(), ::fileno(out));
   const int file = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

@@ -22,22 +22,19 @@ constexpr at::Tensor DenseBlockKept::*kKept[] = {
     &DenseBlockKept::middle_rstd, &DenseBlockKept::gate_up};
 constexpr at::Tensor RopeTable::*kRope[] = {&RopeTable::cosine, &RopeTable::sine, &RopeTable::rows};
 
-/// What is no differentiable input; a struct hides its tensors from autograd.
-struct Constants {
-  RopeTable table;
-  at::Tensor cu_seqlens;
+struct Settings {
   DenseBlockShape shape;
   bool has_branch;
   std::vector<bool> has_weight;  ///< in the order of kWeights
   GradientHome home;
+  bool spent = false;  ///< backward has written over what forward kept
 };
 
-struct Settings {
-  DenseBlockShape shape;
-  bool has_branch;
-  std::vector<bool> has_weight;
-  GradientHome home;
-  bool spent = false;  ///< backward has written over what forward kept
+/// What is no differentiable input; a struct hides its tensors from autograd.
+struct Constants {
+  RopeTable table;
+  at::Tensor cu_seqlens;
+  Settings settings;
 };
 
 AttentionInputs attention_inputs(const DenseBlockWeights& weights, const at::Tensor& qkv,
@@ -79,21 +76,21 @@ struct DenseBlock : torch::autograd::Function<DenseBlock> {
   /// inputs: sum, [branch], weights in the order of kWeights.
   static variable_list forward(AutogradContext* ctx, at::TensorList inputs,
                                const Constants& constants) {
+    const Settings& settings = constants.settings;
     Walk walk(inputs);
-    const at::Tensor sum = walk.next(), branch = walk.next(constants.has_branch);
-    const DenseBlockWeights weights = take_weights(walk, constants.has_weight);
+    const at::Tensor sum = walk.next(), branch = walk.next(settings.has_branch);
+    const DenseBlockWeights weights = take_weights(walk, settings.has_weight);
     AttentionInputs attention =
         attention_inputs(weights, {}, constants.table, constants.cu_seqlens);
     DenseBlockKept kept;
     const at::Tensor fed =
-        dense_block_forward(sum, branch, weights, attention, constants.shape, kept);
-    variable_list saved(inputs.begin() + 1 + constants.has_branch, inputs.end());
+        dense_block_forward(sum, branch, weights, attention, settings.shape, kept);
+    variable_list saved(inputs.begin() + 1 + settings.has_branch, inputs.end());
     for (const auto member : kKept) saved.push_back(kept.*member);
     for (const auto member : kRope) saved.push_back(constants.table.*member);
     saved.push_back(constants.cu_seqlens);
     ctx->save_for_backward(saved);
-    keep(ctx,
-         Settings{constants.shape, constants.has_branch, constants.has_weight, constants.home});
+    keep(ctx, settings);
     ctx->set_materialize_grads(false);
     return {kept.middle, fed};
   }
@@ -134,13 +131,13 @@ std::pair<at::Tensor, at::Tensor> dense_block(const at::Tensor& sum, const at::T
                                               const at::Tensor& cu_seqlens,
                                               const AttentionShape& shape, double norm_eps,
                                               const GradientHome& home) {
-  Constants constants{{}, cu_seqlens, {shape, norm_eps}, branch.defined(), {}, home};
+  Constants constants{{}, cu_seqlens, {{shape, norm_eps}, branch.defined(), {}, home}};
   if (shape.rope_theta > 0) constants.table = rope_table(positions, cu_seqlens, shape);
   variable_list inputs{sum};
   if (branch.defined()) inputs.push_back(branch);
   for (const auto member : kWeights) {
-    constants.has_weight.push_back((weights.*member).defined());
-    if (constants.has_weight.back()) inputs.push_back(weights.*member);
+    constants.settings.has_weight.push_back((weights.*member).defined());
+    if (constants.settings.has_weight.back()) inputs.push_back(weights.*member);
   }
   const variable_list results = DenseBlock::apply(at::TensorList(inputs), constants);
   return {results[0], results[1]};

@@ -5,7 +5,7 @@
 Makes llama directories of random weights (fp32 and bf16, in one file and in several), has `veomni train` start from each
 (the program says how long it loaded; it is ended then), in turn with a read of the same files into fresh memory by one
 thread. Warm: the files are in the page cache; cold: they were dropped from it before (posix_fadvise).
-Before each of them 3 GB are touched, and freed when the reading begins: a virtual machine may give freed memory back to
+Before each of them three times the model's size is touched, and freed when the reading begins: a virtual machine may give freed memory back to
 its host (virtio's free page reporting), and getting it again takes, by chance, up to seconds, of whoever needs it next.
 Where that is not enough, medians show the host; the best round of each shows the program.
 Memory: what a rank's resident memory grew by, at most, from the moment the model is built, against the f32 parameters

@@ -23,18 +23,27 @@ TEST_CASE("progress: lines where mpirun's output is a file, redrawn where it is 
           "[runs][ranks]") {
   const TempDir folder;
   const auto recipe = write_moe_recipe(folder.path());
-  for (const int ranks : {0, 2}) {
-    INFO(ranks << " ranks by mpirun");
-    const auto arguments = train(recipe, (folder / fmt::format("{}", ranks)).string());
-    const auto finished = run_veomni(arguments, ranks);
+  const auto arguments_of = [&](const std::string& name, bool option) {
+    auto arguments = train(recipe, (folder / name).string());
+    if (option) arguments.insert(arguments.end(), {"--ranks", "2"});
+    return arguments;
+  };
+  struct Start {
+    int ranks;  ///< of mpirun; 0: none
+    bool option;
+  };
+  for (const auto& [ranks, option] : {Start{0, false}, Start{2, false}, Start{0, true}}) {
+    INFO((option ? "--ranks 2" : fmt::format("{} ranks by mpirun", ranks)));
+    const auto name = fmt::format("{}{}", ranks, option);
+    const auto finished = run_veomni(arguments_of(name, option), ranks);
     INFO(finished.err);
     REQUIRE(finished.code == 0);
     CHECK(finished.out.find("step 3/3  loss ") != std::string::npos);
     CHECK(finished.out.find(kRedrawn) == std::string::npos);
     CHECK(finished.out.find('\r') == std::string::npos);
 
-    const auto again = train(recipe, (folder / fmt::format("terminal{}", ranks)).string());
-    const auto command = fmt::format("{}", fmt::join(veomni_command(again, ranks), " "));
+    const auto again = veomni_command(arguments_of("terminal" + name, option), ranks);
+    const auto command = fmt::format("{}", fmt::join(again, " "));
     const auto shown = run_program(
         {"script", "--quiet", "--return", "--command", command, "/dev/null"}, rank_environment());
     INFO(shown.err << shown.out);
